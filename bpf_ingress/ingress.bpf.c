@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The XDP program of a fast port: parse -> route -> classify -> admit -> act, one header per step. It is loaded once
+// per device, with that device's constants. Every frame ends in exactly one counted outcome.
+
+#include "act.h"
+#include "classify.h"
+
+const volatile __u32 abi_version = SLUICE_ABI_VERSION; /* checked by the controller before it loads */
+const volatile struct sluice_ingress_config config = {};
+
+/* At most sample_rate verdict events per CPU and jiffy; an event is a copy, never a condition for the verdict. */
+static __always_inline void report(const struct packet *p, const struct sluice_request *q,
+				   const struct sluice_answer *a, struct sluice_clock *clock,
+				   const struct sluice_control *control)
+{
+	__u64 jiffies = bpf_jiffies64();
+	struct sluice_event *e;
+
+	if (clock->event_jiffies != jiffies) {
+		clock->event_jiffies = jiffies;
+		clock->events = 0;
+	}
+	if (clock->events >= control->sample_rate)
+		return;
+	clock->events++;
+	e = bpf_ringbuf_reserve(&sl_events, sizeof(*e), 0);
+	if (!e)
+		return;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = SLUICE_EVENT_VERDICT;
+	e->cpu = q->cpu;
+	e->time_ns = clock->now_ns;
+	e->ingress_port = config.port;
+	e->egress_port = q->port;
+	e->class_id = q->class_id;
+	e->bucket = a->bucket;
+	e->outcome = a->outcome;
+	e->length = q->wire;
+	e->delay_ns = a->delay_ns;
+	e->ring_delay_ns = a->ring_ns;
+	if (p->family == 4) {
+		__builtin_memcpy(e->src, &p->ip4->saddr, 4);
+		__builtin_memcpy(e->dst, &p->ip4->daddr, 4);
+	} else if (p->family == 6) {
+		__builtin_memcpy(e->src, &p->ip6->saddr, 16);
+		__builtin_memcpy(e->dst, &p->ip6->daddr, 16);
+	}
+	e->sport = p->sport;
+	e->dport = p->dport;
+	e->family = p->family;
+	e->proto = p->proto;
+	e->dscp = p->tos >> 2;
+	e->ecn = p->tos & ECN_MASK;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+/* The controller sleeps when nothing flows; the first frame wakes it. */
+static __always_inline void wake_controller(struct sluice_control *control)
+{
+	struct sluice_event *e;
+
+	e = bpf_ringbuf_reserve(&sl_events, sizeof(*e), 0);
+	if (!e)
+		return; /* the next frame tries again */
+	control->wake = 0;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = SLUICE_EVENT_WAKE;
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline int controller_lost(const struct sluice_control *control, const struct sluice_transition *t,
+					   struct sluice_clock *clock)
+{
+	__u64 now;
+
+	if (!config.loss_bypass || !t->bypass_on_loss || control->wake)
+		return 0;
+	now = sluice_now(clock);
+	return (__s64)(now - control->heartbeat_ns) > (__s64)SLUICE_LOSS_NS;
+}
+
+/* Decide about a frame whose way out is known. Returns the outcome; the frame is changed only if it is forwarded. */
+static __always_inline __u32 admit_and_send(struct packet *p, const struct route *r, struct sluice_control *control,
+					    struct sluice_clock *clock, __u32 cpu)
+{
+	__u32 egress = r->egress & (SLUICE_MAX_EGRESS - 1);
+	__u32 row = (control->generation & 1) * SLUICE_MAX_TRANSITIONS + config.egress_transition[egress];
+	struct sluice_transition *t = bpf_map_lookup_elem(&sl_transitions, &row);
+	struct sluice_request q = {};
+	struct sluice_answer a = {};
+	struct sluice_rows rows = {r->port, clock};
+
+	q.port = config.egress_port[egress];
+	if (!rows.port)
+		rows.port = bpf_map_lookup_elem(&sl_ports, &q.port);
+	if (!t || !rows.port)
+		return SLUICE_PASS_NOT_OURS;
+	if (controller_lost(control, t, clock))
+		return SLUICE_PASS_BYPASS;
+	if (bpf_redirect_map(&sl_devmap, q.port, 0) != XDP_REDIRECT)
+		return SLUICE_PASS_NOT_OURS;
+	q.class_id = classify(t, row, p);
+	q.hash = flow_hash(t, p, q.class_id);
+	q.wire = sluice_wire_bytes(rows.port, p->length);
+	q.cpu = cpu;
+	q.cpus = config.cpus;
+	q.shadow = t->shadow;
+	if (p->family) {
+		q.ect = (p->tos & ECN_MASK) != 0;
+		q.l4s = (p->tos & ECN_MASK) == 1;
+	}
+	if (sluice_admit_rows(&q, &rows, &a))
+		return SLUICE_PASS_NOT_OURS;
+	if (a.outcome > SLUICE_FORWARD)
+		report(p, &q, &a, clock, control);
+	if (a.outcome > SLUICE_MARK)
+		return a.outcome;
+	if (!config.xconnect)
+		hop(p, r);
+	if (a.outcome == SLUICE_MARK)
+		set_ce(p);
+	sluice_note_redirect(&q, &a);
+	return a.outcome;
+}
+
+static __always_inline int ingress(struct xdp_md *ctx)
+{
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id(), row = config.port * config.cpus + cpu;
+	struct sluice_port_count *count = bpf_map_lookup_elem(&sl_port_counts, &row);
+	struct sluice_control *control = bpf_map_lookup_elem(&sl_control, &zero);
+	struct sluice_clock *clock = bpf_map_lookup_elem(&sl_clocks, &cpu);
+	struct packet p = {};
+	struct route r = {};
+	__u32 outcome;
+
+	if (!count || !control || !clock)
+		return XDP_PASS; /* cannot happen: the rows exist for every possible CPU */
+	if (control->wake)
+		wake_controller(control);
+	outcome = parse(ctx, &p, config.frags);
+	count->received_packets++;
+	count->received_bytes += p.length;
+	if (outcome == SLUICE_FORWARD)
+		outcome = route(ctx, &p, &r);
+	if (outcome == SLUICE_FORWARD)
+		outcome = admit_and_send(&p, &r, control, clock, cpu);
+	if (outcome <= SLUICE_MARK)
+		return XDP_REDIRECT;
+	if (outcome < SLUICE_CLASS_OUTCOMES)
+		return XDP_DROP;
+	outcome -= SLUICE_CLASS_OUTCOMES;
+	if (outcome < SLUICE_OUTCOMES - SLUICE_CLASS_OUTCOMES)
+		count->pass[outcome]++;
+	return XDP_PASS;
+}
+
+SEC("xdp")
+int sluice_ingress(struct xdp_md *ctx)
+{
+	return ingress(ctx);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Step 1: headers in, struct packet out. Reads only; decides nothing but whether the frame is one that XDP may
+ * forward. A cursor moves over the headers, each read checks its own bounds.
+ */
+#ifndef SLUICE_PARSE_H
+#define SLUICE_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
+
+#include <sluice/admit.bpf.h>
+
+#define MAX_VLAN_TAGS 2
+#define MAX_IPV6_EXTENSIONS 6
+
+struct vlan_header {
+	__be16 tci;
+	__be16 next_proto;
+};
+
+struct port_pair {
+	__be16 source, dest;
+};
+
+struct ipv6_extension {
+	__u8 next;
+	__u8 length; /* in 8 bytes, the first 8 not counted; AH: in 4 bytes, minus 2 */
+	__be16 frag_offset;
+};
+
+struct packet {
+	void *data, *end;
+	struct ethhdr *eth;
+	struct iphdr *ip4;    /* one of the two is set for IP */
+	struct ipv6hdr *ip6;
+	__u32 length;         /* of the frame, all fragments of a multi-buffer frame included */
+	__u16 l3_offset;
+	__u8 family;          /* 4, 6, 0 = not IP */
+	__u8 proto;           /* of the transport header, or of what stopped the walk */
+	__u8 tos;             /* DSCP and ECN */
+	__u8 tagged;          /* VLAN tags */
+	__u8 fragment;        /* IP fragment, the first one too: ports are not used */
+	__u8 has_ports;
+	__u8 options;         /* IPv4 options or hop-by-hop header: routers must look at them */
+	__u16 sport, dport;   /* host order */
+};
+
+struct cursor {
+	void *at, *end;
+};
+
+static __always_inline void *take(struct cursor *c, __u32 bytes)
+{
+	void *header = c->at;
+
+	if (header + bytes > c->end)
+		return 0;
+	c->at = header + bytes;
+	return header;
+}
+
+static __always_inline void parse_ports(struct cursor *c, struct packet *p)
+{
+	struct port_pair *ports;
+
+	if (p->fragment || (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP && p->proto != IPPROTO_SCTP &&
+			    p->proto != IPPROTO_UDPLITE && p->proto != IPPROTO_DCCP))
+		return;
+	ports = take(c, sizeof(*ports));
+	if (!ports)
+		return;
+	p->sport = bpf_ntohs(ports->source);
+	p->dport = bpf_ntohs(ports->dest);
+	p->has_ports = 1;
+}
+
+/* Returns SLUICE_FORWARD or the SLUICE_PASS_* reason. */
+static __always_inline __u32 parse_ipv4(struct cursor *c, struct packet *p)
+{
+	struct iphdr *ip = take(c, sizeof(*ip));
+
+	if (!ip || ip->version != 4 || ip->ihl < 5)
+		return SLUICE_PASS_MALFORMED;
+	if (bpf_ntohs(ip->tot_len) < sizeof(*ip) || p->length < p->l3_offset + (__u32)bpf_ntohs(ip->tot_len))
+		return SLUICE_PASS_MALFORMED;
+	p->family = 4;
+	p->ip4 = ip;
+	p->proto = ip->protocol;
+	p->tos = ip->tos;
+	p->options = ip->ihl > 5;
+	if (p->options)
+		return SLUICE_FORWARD; /* a wire carries it, without a look at its ports */
+	p->fragment = (ip->frag_off & bpf_htons(0x3fff)) != 0;
+	parse_ports(c, p);
+	return SLUICE_FORWARD;
+}
+
+static __always_inline __u32 parse_ipv6(struct cursor *c, struct packet *p)
+{
+	struct ipv6hdr *ip = take(c, sizeof(*ip));
+	struct ipv6_extension *ext;
+	__u32 i;
+
+	if (!ip || ip->version != 6)
+		return SLUICE_PASS_MALFORMED;
+	if (p->length < p->l3_offset + sizeof(*ip) + bpf_ntohs(ip->payload_len))
+		return SLUICE_PASS_MALFORMED;
+	p->family = 6;
+	p->ip6 = ip;
+	p->proto = ip->nexthdr;
+	p->tos = (bpf_ntohs(*(__be16 *)ip) >> 4) & 0xff;
+	p->options = p->proto == IPPROTO_HOPOPTS;
+	if (p->options)
+		return SLUICE_FORWARD;
+#pragma unroll
+	for (i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
+		if (p->proto != IPPROTO_ROUTING && p->proto != IPPROTO_DSTOPTS && p->proto != IPPROTO_FRAGMENT &&
+		    p->proto != IPPROTO_AH)
+			break;
+		ext = take(c, 8);
+		if (!ext)
+			return SLUICE_PASS_MALFORMED;
+		if (p->proto == IPPROTO_FRAGMENT)
+			p->fragment = 1;
+		else if (!take(c, p->proto == IPPROTO_AH ? (ext->length + 2) * 4 - 8 : ext->length * 8))
+			return SLUICE_PASS_MALFORMED;
+		p->proto = ext->next;
+	}
+	parse_ports(c, p);
+	return SLUICE_FORWARD;
+}
+
+/* Fills `p` from the frame in `ctx`. Returns SLUICE_FORWARD when the frame is a candidate for forwarding (p->family
+ * is 0 for what is not IP), else the SLUICE_PASS_* reason. */
+static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p, __u32 frags)
+{
+	struct cursor c = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	struct vlan_header *vlan;
+	__be16 proto;
+	__u32 i;
+
+	p->data = c.at;
+	p->end = c.end;
+	p->length = frags ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(c.end - c.at);
+	p->eth = take(&c, sizeof(*p->eth));
+	if (!p->eth)
+		return SLUICE_PASS_MALFORMED;
+	proto = p->eth->h_proto;
+#pragma unroll
+	for (i = 0; i < MAX_VLAN_TAGS; i++) {
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+			break;
+		vlan = take(&c, sizeof(*vlan));
+		if (!vlan)
+			return SLUICE_PASS_MALFORMED;
+		proto = vlan->next_proto;
+		p->tagged++;
+	}
+	p->l3_offset = c.at - p->data;
+	if (proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4(&c, p);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(&c, p);
+	return SLUICE_FORWARD;
+}
+
+#endif

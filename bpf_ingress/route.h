@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Step 2: by which transition does the frame leave? Either the kernel's routes and neighbours answer (forward: fib),
+ * or the policy does (forward: xconnect). Whatever XDP should not forward gets a SLUICE_PASS_* reason: the kernel then
+ * handles the frame as if sluice were not there.
+ */
+#ifndef SLUICE_ROUTE_H
+#define SLUICE_ROUTE_H
+
+#include "parse.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+
+extern const volatile struct sluice_ingress_config config;
+
+struct route {
+	__u32 egress;          /* index into config.egress_* */
+	const struct sluice_port *port; /* of the egress, where the route had to ask for it */
+	__u8 dmac[6], smac[6]; /* forward: fib */
+};
+
+static __always_inline int ipv4_is_special(__be32 address)
+{
+	__u32 a = bpf_ntohl(address);
+
+	return a >> 28 >= 14 /* multicast, reserved, broadcast */ || a >> 16 == 0xa9fe /* 169.254/16 */ || a >> 24 == 127 ||
+	       a >> 24 == 0;
+}
+
+static __always_inline int ipv6_is_special(const struct in6_addr *address)
+{
+	__u32 first = bpf_ntohl(address->in6_u.u6_addr32[0]);
+
+	return first >> 24 == 0xff /* multicast */ || first >> 22 == 0xfe80 >> 6 /* link-local */ ||
+	       (!first && !address->in6_u.u6_addr32[1] && !address->in6_u.u6_addr32[2]) /* ::, ::1, v4-compatible */;
+}
+
+/* Reasons that need no route look-up. */
+static __always_inline __u32 fib_precheck(const struct packet *p)
+{
+	if (p->eth->h_dest[0] & 1)
+		return SLUICE_PASS_MULTICAST;
+	if (!p->family)
+		return SLUICE_PASS_NON_IP;
+	if (p->options)
+		return SLUICE_PASS_OPTIONS;
+	if (p->tagged)
+		return SLUICE_PASS_VLAN;
+	if (config.check_mac) {
+		const __u16 *mac = (const __u16 *)p->eth->h_dest;
+		const volatile __u16 *own = (const volatile __u16 *)config.mac;
+
+		if ((mac[0] ^ own[0]) | (mac[1] ^ own[1]) | (mac[2] ^ own[2]))
+			return SLUICE_PASS_OTHERHOST;
+	}
+	if (p->family == 4) {
+		if (p->ip4->ttl <= 1)
+			return SLUICE_PASS_TTL;
+		return ipv4_is_special(p->ip4->daddr) || ipv4_is_special(p->ip4->saddr) ? SLUICE_PASS_MULTICAST
+											   : SLUICE_FORWARD;
+	}
+	if (p->ip6->hop_limit <= 1)
+		return SLUICE_PASS_TTL;
+	return ipv6_is_special(&p->ip6->daddr) || ipv6_is_special(&p->ip6->saddr) ? SLUICE_PASS_MULTICAST
+										   : SLUICE_FORWARD;
+}
+
+static __always_inline __u32 fib_reason(long code)
+{
+	switch (code) {
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		return SLUICE_PASS_NEIGHBOUR;
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		return SLUICE_PASS_MTU;
+	default: /* local, blackhole, unreachable, prohibited, encapsulation, forwarding off: the kernel acts */
+		return SLUICE_PASS_LOCAL;
+	}
+}
+
+static __always_inline __u32 find_egress(__u32 ifindex, struct route *r)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < SLUICE_MAX_EGRESS; i++) {
+		if (i < config.egress_count && config.egress_ifindex[i] == ifindex) {
+			r->egress = i;
+			return SLUICE_FORWARD;
+		}
+	}
+	return SLUICE_PASS_NOT_OURS;
+}
+
+static __always_inline __u32 route_fib(struct xdp_md *ctx, const struct packet *p, struct route *r)
+{
+	struct bpf_fib_lookup fib = {};
+	__u32 reason = fib_precheck(p);
+	long code;
+
+	if (reason != SLUICE_FORWARD)
+		return reason;
+	fib.ifindex = ctx->ingress_ifindex;
+	fib.l4_protocol = p->proto;
+	fib.sport = bpf_htons(p->sport);
+	fib.dport = bpf_htons(p->dport);
+	if (p->family == 4) {
+		fib.family = AF_INET;
+		fib.tos = p->tos;
+		fib.tot_len = bpf_ntohs(p->ip4->tot_len);
+		fib.ipv4_src = p->ip4->saddr;
+		fib.ipv4_dst = p->ip4->daddr;
+	} else {
+		fib.family = AF_INET6;
+		fib.flowinfo = *(__be32 *)p->ip6 & bpf_htonl(0x0fffffff);
+		fib.tot_len = bpf_ntohs(p->ip6->payload_len) + sizeof(struct ipv6hdr);
+		__builtin_memcpy(fib.ipv6_src, &p->ip6->saddr, 16);
+		__builtin_memcpy(fib.ipv6_dst, &p->ip6->daddr, 16);
+	}
+	code = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (code != BPF_FIB_LKUP_RET_SUCCESS)
+		return fib_reason(code);
+	__builtin_memcpy(r->dmac, fib.dmac, 6);
+	__builtin_memcpy(r->smac, fib.smac, 6);
+	return find_egress(fib.ifindex, r);
+}
+
+/* A wire: everything goes through but the frames that end at the next station (IEEE 802.1Q table 8-1: STP, PAUSE,
+ * LLDP, ...), and what the other end could not carry. */
+static __always_inline __u32 route_xconnect(const struct packet *p, struct route *r)
+{
+	const __u16 *mac = (const __u16 *)p->eth->h_dest;
+	__u32 port_id = config.egress_port[0];
+	const struct sluice_port *port;
+
+	if (mac[0] == bpf_htons(0x0180) && mac[1] == bpf_htons(0xc200) && !(mac[2] & bpf_htons(0xfff0)))
+		return SLUICE_PASS_MULTICAST;
+	port = bpf_map_lookup_elem(&sl_ports, &port_id);
+	if (!port || p->length - p->l3_offset > port->mtu)
+		return SLUICE_PASS_MTU;
+	r->egress = 0;
+	r->port = port;
+	return SLUICE_FORWARD;
+}
+
+static __always_inline __u32 route(struct xdp_md *ctx, const struct packet *p, struct route *r)
+{
+	return config.xconnect ? route_xconnect(p, r) : route_fib(ctx, p, r);
+}
+
+#endif

@@ -1,0 +1,33 @@
+// What the API asks of the daemon. main fills these with thread-safe functions; the API calls them from its
+// own threads, keeps nothing between calls and never touches the data path itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "control/snapshot.hpp"
+#include "policy/diagnostic.hpp"
+
+namespace sluice {
+
+enum class ReloadStatus {
+    applied, // `generation` is in force
+    invalid, // the file was refused, `diagnostics` say why; the old policy stays
+    failed,  // the file is good, the data path refused it: `failure`; the old policy stays
+};
+
+struct ReloadOutcome {
+    ReloadStatus status = ReloadStatus::failed;
+    uint64_t generation = 0;
+    std::vector<Diagnostic> diagnostics; // warnings when applied
+    std::string failure;
+};
+
+struct Handlers {
+    std::function<Snapshot()> snapshot;
+    std::function<ReloadOutcome()> reload;
+};
+
+} // namespace sluice

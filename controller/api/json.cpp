@@ -1,0 +1,122 @@
+#include "api/json.hpp"
+
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+// nlohmann-json 3.11 has no conversion for std::optional.
+template <class T> struct nlohmann::adl_serializer<std::optional<T>> {
+    static void to_json(json &j, const std::optional<T> &value) { j = value ? json(*value) : json(nullptr); }
+    static void from_json(const json &j, std::optional<T> &value) {
+        value = j.is_null() ? std::nullopt : std::optional<T>(j.get<T>());
+    }
+};
+
+namespace sluice {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Count, name, packets)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RingState, index, size, occupancy, sojourn_ns, waiting_bytes,
+                                                drained_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, admitted_packets,
+                                                admitted_bytes, service_bytes_per_s, backlog_bytes,
+                                                active_flows, delay_ns, target_ns, interval_ns, limit_ns,
+                                                outcomes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex, up, driver, ring_reader,
+                                                xdp_mode, hook, degraded, policy_rate_bytes_per_s,
+                                                capacity_bytes_per_s, drain_bytes_per_s, headroom,
+                                                ring_target_ns, rings, received_packets, received_bytes,
+                                                passed, sent_packets, sent_bytes, kernel_drops, classes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, policy_file, policy_sha256,
+                                                policy_generation, reloads_ok, reloads_failed,
+                                                last_reload_unix_s, last_reload_ok, ticks, events,
+                                                events_lost, asleep, heartbeat_unix_s, health, ports)
+NLOHMANN_JSON_SERIALIZE_ENUM(Diagnostic::Severity,
+                             {{Diagnostic::error, "error"}, {Diagnostic::warning, "warning"}})
+
+// Flat, as editors and linters expect it.
+static void to_json(nlohmann::json &j, const Diagnostic &d) {
+    j = {{"file", d.file},
+         {"line", d.pos.line},
+         {"column", d.pos.column},
+         {"severity", d.severity},
+         {"message", d.message},
+         {"suggestion", d.suggestion},
+         {"source_line", d.source_line}};
+}
+
+static void from_json(const nlohmann::json &j, Diagnostic &d) {
+    d.file = j.value("file", "");
+    d.pos = {j.value("line", 0), j.value("column", 0)};
+    d.severity = j.value("severity", Diagnostic::error);
+    d.message = j.value("message", "");
+    d.suggestion = j.value("suggestion", "");
+    d.source_line = j.value("source_line", "");
+}
+
+namespace {
+
+using nlohmann::json;
+
+std::string dump(const json &value) {
+    constexpr int two_spaces = 2;
+    return value.dump(two_spaces, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+// Runs `convert` on the parsed text; the library reports by exceptions, we by values.
+template <class F> auto parse(const std::string &text, F convert) -> Result<decltype(convert(json()))> {
+    try {
+        return convert(json::parse(text));
+    } catch (const json::exception &e) {
+        return fail(std::string("read the daemon's answer: ") + e.what(),
+                    "sluicectl and sluiced may be of different versions");
+    }
+}
+
+} // namespace
+
+std::string to_json_text(const Snapshot &snapshot) {
+    return dump(json(snapshot));
+}
+
+std::string to_json_text(const ReloadOutcome &outcome) {
+    switch (outcome.status) {
+    case ReloadStatus::applied:
+        return dump({{"generation", outcome.generation}, {"warnings", outcome.diagnostics}});
+    case ReloadStatus::invalid:
+        return to_json_text(outcome.diagnostics);
+    case ReloadStatus::failed:
+        break;
+    }
+    return error_json(outcome.failure);
+}
+
+std::string to_json_text(const std::vector<Diagnostic> &diagnostics) {
+    return dump(json(diagnostics));
+}
+
+std::string error_json(const std::string &message) {
+    return dump({{"error", message}});
+}
+
+Result<Snapshot> snapshot_from_json(const std::string &text) {
+    return parse(text, [](const json &value) { return value.get<Snapshot>(); });
+}
+
+Result<ReloadOutcome> reload_outcome_from_json(int http_status, const std::string &text) {
+    return parse(text, [http_status](const json &value) {
+        ReloadOutcome outcome;
+        if (http_status == 200) {
+            outcome.status = ReloadStatus::applied;
+            outcome.generation = value.at("generation").get<uint64_t>();
+            outcome.diagnostics = value.value("warnings", std::vector<Diagnostic>());
+        } else if (http_status == 422) {
+            outcome.status = ReloadStatus::invalid;
+            outcome.diagnostics = value.get<std::vector<Diagnostic>>();
+        } else {
+            outcome.failure = value.value("error", "HTTP status " + std::to_string(http_status));
+        }
+        return outcome;
+    });
+}
+
+} // namespace sluice

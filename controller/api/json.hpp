@@ -1,0 +1,30 @@
+// Snapshot and reload outcome ↔ JSON text. Field names are those of the structs, an empty optional is null, a
+// field that the other side does not know keeps its default: old sluicectl and new sluiced understand each
+// other.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/handlers.hpp"
+#include "control/snapshot.hpp"
+#include "core/result.hpp"
+#include "policy/diagnostic.hpp"
+
+namespace sluice {
+
+// Never throw: bytes that are not UTF-8 are replaced, not a number becomes null.
+std::string to_json_text(const Snapshot &snapshot);
+std::string to_json_text(const ReloadOutcome &outcome);
+// An array of {file, line, column, severity, message, suggestion, source_line}.
+std::string to_json_text(const std::vector<Diagnostic> &diagnostics);
+
+// {"error": message}
+std::string error_json(const std::string &message);
+
+// Errors: text is not JSON, or a field has the wrong type.
+Result<Snapshot> snapshot_from_json(const std::string &text);
+// `http_status` is how the daemon tells the three outcomes apart (docs/api.md).
+Result<ReloadOutcome> reload_outcome_from_json(int http_status, const std::string &text);
+
+} // namespace sluice

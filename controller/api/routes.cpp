@@ -1,0 +1,132 @@
+#include "api/routes.hpp"
+
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include "api/json.hpp"
+#include "metrics/catalogue.hpp"
+
+namespace sluice {
+namespace {
+
+constexpr const char *text_type = "text/plain; charset=utf-8";
+constexpr const char *json_type = "application/json";
+constexpr const char *html_type = "text/html; charset=utf-8";
+
+constexpr const char *index_page = R"(<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>sluice</title></head>
+<body>
+<h1>sluice</h1>
+<ul>
+<li><a href="/api/v1/status">Status</a> (JSON)</li>
+<li><a href="/metrics">Metrics</a> (Prometheus)</li>
+<li><a href="/-/healthy">Healthy</a>: the daemon answers</li>
+<li><a href="/-/ready">Ready</a>: the data path is attached and steered</li>
+</ul>
+</body>
+</html>
+)";
+
+Response index(const Handlers &, double) {
+    return {200, html_type, index_page};
+}
+
+Response healthy(const Handlers &, double) {
+    return {200, text_type, "sluiced is healthy.\n"};
+}
+
+Response ready(const Handlers &handlers, double now_unix_s) {
+    const auto snapshot = handlers.snapshot();
+    const auto reason = not_ready_reason(snapshot, now_unix_s);
+    if (!reason.empty())
+        return {503, text_type, "sluiced is not ready: " + reason + "\n"};
+    return {200, text_type, "sluiced is ready: " + snapshot.health + "\n"};
+}
+
+Response metrics(const Handlers &handlers, double) {
+    return {200, metrics_content_type, render_metrics(handlers.snapshot())};
+}
+
+Response status(const Handlers &handlers, double) {
+    return {200, json_type, to_json_text(handlers.snapshot())};
+}
+
+unsigned http_status(ReloadStatus status) {
+    switch (status) {
+    case ReloadStatus::applied:
+        return 200;
+    case ReloadStatus::invalid:
+        return 422;
+    case ReloadStatus::failed:
+        break;
+    }
+    return 500;
+}
+
+Response reload(const Handlers &handlers, double) {
+    const auto outcome = handlers.reload();
+    return {http_status(outcome.status), json_type, to_json_text(outcome)};
+}
+
+enum class Access { read, write };
+
+struct Route {
+    std::string_view path;
+    Access access;
+    Response (*answer)(const Handlers &, double now_unix_s);
+};
+
+constexpr std::array routes{
+    Route{"/", Access::read, index},
+    Route{"/metrics", Access::read, metrics},
+    Route{"/-/healthy", Access::read, healthy},
+    Route{"/-/ready", Access::read, ready},
+    Route{"/api/v1/status", Access::read, status},
+    Route{"/api/v1/reload", Access::write, reload},
+};
+
+Response error(unsigned status, const std::string &message) {
+    return {status, json_type, error_json(message)};
+}
+
+Response wrong_method(const Route &route) {
+    auto response = error(405, "this method is not for " + std::string(route.path));
+    response.allow = route.access == Access::read ? "GET, HEAD" : "POST";
+    return response;
+}
+
+bool method_fits(const Route &route, const std::string &method) {
+    return route.access == Access::read ? method == "GET" || method == "HEAD" : method == "POST";
+}
+
+} // namespace
+
+Response respond(const Request &request, const Handlers &handlers, double now_unix_s) {
+    for (const auto &route : routes) {
+        if (route.path != request.path)
+            continue;
+        if (route.access == Access::write && !request.on_control_socket)
+            return error(403, "changes are accepted on the control socket only");
+        if (!method_fits(route, request.method))
+            return wrong_method(route);
+        if (route.access == Access::write && request.peer_uid != uid_t{0})
+            return error(403, "changes are accepted from root only");
+        return route.answer(handlers, now_unix_s);
+    }
+    return error(404, "no such path; / lists what there is");
+}
+
+std::string not_ready_reason(const Snapshot &snapshot, double now_unix_s) {
+    if (snapshot.health.empty())
+        return "starting, the data path is not attached yet";
+    if (snapshot.health.starts_with("failed"))
+        return snapshot.health;
+    const double silent_s = now_unix_s - snapshot.heartbeat_unix_s;
+    if (silent_s > heartbeat_limit_s)
+        return "the control loop has not run for " + std::to_string(std::llround(silent_s)) + " s";
+    return {};
+}
+
+} // namespace sluice

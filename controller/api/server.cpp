@@ -1,0 +1,186 @@
+#include "api/server.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/json.hpp"
+#include "api/listen.hpp"
+#include "api/routes.hpp"
+
+namespace sluice {
+namespace {
+
+// A scraper keeps one connection, a browser six. The limit per address leaves room for many of them behind
+// one proxy, the total for several hosts that misbehave at the same time. Unix sockets have no address to
+// limit.
+constexpr unsigned max_connections = 256;
+constexpr unsigned max_connections_per_ip = 64;
+constexpr unsigned idle_timeout_s = 10;
+constexpr size_t max_request_header_bytes = 16 * 1024; // libmicrohttpd's memory per connection
+constexpr unsigned long long max_body_bytes = 64 * 1024;
+constexpr unsigned threads = 2; // one may be busy in a reload
+
+struct ResponseDeleter {
+    void operator()(MHD_Response *r) const { MHD_destroy_response(r); }
+};
+
+double now_unix_s() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+const char *header(MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+std::optional<uid_t> peer_uid(MHD_Connection *connection) {
+    const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return {};
+    return peer.uid;
+}
+
+MHD_Result send(MHD_Connection *connection, const Response &response) {
+    const std::unique_ptr<MHD_Response, ResponseDeleter> out(MHD_create_response_from_buffer(
+        response.body.size(), const_cast<char *>(response.body.data()), MHD_RESPMEM_MUST_COPY));
+    if (!out)
+        return MHD_NO;
+    MHD_add_response_header(out.get(), MHD_HTTP_HEADER_CONTENT_TYPE, response.content_type.c_str());
+    MHD_add_response_header(out.get(), MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(out.get(), "X-Content-Type-Options", "nosniff");
+    if (!response.allow.empty())
+        MHD_add_response_header(out.get(), MHD_HTTP_HEADER_ALLOW, response.allow.c_str());
+    return MHD_queue_response(connection, response.status, out.get());
+}
+
+// No route reads a body yet, but one that is announced must be small. A body of unknown length is refused, so
+// the announced length, which libmicrohttpd enforces, bounds what is received.
+std::optional<Response> refuse_body(MHD_Connection *connection) {
+    if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+        return Response{411, "application/json", error_json("Content-Length is required")};
+    const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (length && std::strtoull(length, nullptr, 10) > max_body_bytes)
+        return Response{413, "application/json", error_json("the body is too large")};
+    return {};
+}
+
+// An exception must not cross libmicrohttpd's C frames.
+Response respond_safely(const Request &request, const Handlers &handlers) {
+    try {
+        return respond(request, handlers, now_unix_s());
+    } catch (const std::exception &e) {
+        return {500, "application/json", error_json(e.what())};
+    }
+}
+
+} // namespace
+
+// One listening socket with its threads. Owns the path of a unix socket.
+class Server::Listener {
+  public:
+    Listener(const Handlers &handlers, std::string unix_path)
+        : handlers_(handlers), unix_path_(std::move(unix_path)) {}
+
+    ~Listener() {
+        if (!daemon_)
+            return;
+        if (!unix_path_.empty())
+            unlink(unix_path_.c_str());
+        MHD_stop_daemon(daemon_); // closes the listening socket too
+    }
+
+    Result<> start(const Fd &socket) {
+        // libmicrohttpd gets a descriptor of its own: it closes it at the end, and maybe when it fails.
+        const int fd = fcntl(socket.get(), F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return fail_errno(errno, "duplicate the listening socket");
+        daemon_ = MHD_start_daemon(
+            MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0, nullptr, nullptr, &Listener::answer, this,
+            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT,
+            max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, max_connections_per_ip,
+            MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+            max_request_header_bytes, MHD_OPTION_END);
+        if (!daemon_)
+            return fail("start the HTTP server: libmicrohttpd refused");
+        return {};
+    }
+
+  private:
+    // Called once when the header is complete, then per piece of the body, then once more to answer.
+    static MHD_Result answer(void *self, MHD_Connection *connection, const char *url, const char *method,
+                             const char *, const char *, size_t *body_bytes, void **request_state) {
+        if (!*request_state) {
+            *request_state = self; // any non-null value: the header has been seen
+            const auto refusal = refuse_body(connection);
+            return refusal ? send(connection, *refusal) : MHD_YES;
+        }
+        if (*body_bytes > 0) {
+            *body_bytes = 0; // read and ignored
+            return MHD_YES;
+        }
+        const auto *listener = static_cast<const Listener *>(self);
+        Request request{method, url};
+        request.on_control_socket = !listener->unix_path_.empty();
+        if (request.on_control_socket)
+            request.peer_uid = peer_uid(connection);
+        return send(connection, respond_safely(request, listener->handlers_));
+    }
+
+    const Handlers &handlers_;
+    std::string unix_path_; // empty for TCP
+    MHD_Daemon *daemon_ = nullptr;
+};
+
+Server::Server(ServerOptions options, Handlers handlers)
+    : options_(std::move(options)), handlers_(std::move(handlers)) {}
+
+Server::~Server() {
+    stop();
+}
+
+Result<> Server::start() {
+    auto started = start_tcp().and_then([this] { return start_control(); });
+    if (!started)
+        stop();
+    return started;
+}
+
+Result<> Server::start_tcp() {
+    if (options_.listen_address.empty())
+        return {};
+    const auto address = parse_listen_address(options_.listen_address);
+    if (!address)
+        return tl::unexpected(address.error());
+    auto socket = listen_tcp(*address);
+    if (!socket)
+        return tl::unexpected(socket.error());
+    port_ = bound_port(socket->get());
+    tcp_ = std::make_unique<Listener>(handlers_, "");
+    return tcp_->start(*socket);
+}
+
+Result<> Server::start_control() {
+    if (options_.control_socket.empty())
+        return {};
+    auto socket = listen_unix(options_.control_socket);
+    if (!socket)
+        return tl::unexpected(socket.error());
+    control_ = std::make_unique<Listener>(handlers_, options_.control_socket);
+    return control_->start(*socket);
+}
+
+void Server::stop() {
+    tcp_.reset();
+    control_.reset();
+    port_ = 0;
+}
+
+} // namespace sluice

@@ -1,0 +1,38 @@
+// The subcommands: each prints to the given streams and returns the exit code.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+// Stable: scripts rely on them.
+enum class ExitCode : int {
+    ok = 0,
+    failed = 1,
+    usage = 2,
+    policy_invalid = 3,
+    degraded = 4, // or busy
+    kernel_unsupported = 5,
+};
+
+enum class OutputFormat { text, json };
+
+// What every subcommand is given.
+struct Context {
+    std::string control_socket;
+    OutputFormat format = OutputFormat::text;
+    std::ostream &out;
+    std::ostream &err;
+};
+
+ExitCode run_check(const Context &context, const std::vector<std::string> &files);
+ExitCode run_status(const Context &context);
+// Repeats run_status on a cleared screen until it fails or the process is told to end.
+ExitCode run_watch(const Context &context, double period_s);
+ExitCode run_reload(const Context &context);
+ExitCode run_schema(const Context &context);
+ExitCode run_version(const Context &context);
+
+} // namespace sluice

@@ -1,0 +1,95 @@
+// Subcommands that ask the running daemon.
+#include <chrono>
+#include <iostream>
+#include <thread>
+
+#include "api/json.hpp"
+#include "cli/client.hpp"
+#include "cli/commands.hpp"
+#include "cli/status_format.hpp"
+
+namespace sluice {
+namespace {
+
+ExitCode report(const Context &context, const Error &error) {
+    if (context.format == OutputFormat::json)
+        context.out << error_json(to_string(error));
+    else
+        context.err << "sluicectl: " << to_string(error) << "\n";
+    return ExitCode::failed;
+}
+
+ExitCode report_status(const Context &context, const HttpAnswer &answer) {
+    return report(context, {"sluiced answered with HTTP status " + std::to_string(answer.status), {}});
+}
+
+void print_reload(const Context &context, const ReloadOutcome &outcome) {
+    for (const auto &diagnostic : outcome.diagnostics)
+        context.err << format(diagnostic) << "\n";
+    switch (outcome.status) {
+    case ReloadStatus::applied:
+        context.out << "policy generation " << outcome.generation << " is in force\n";
+        return;
+    case ReloadStatus::invalid:
+        context.err << "sluicectl: the policy was refused, the running one stays in force\n";
+        return;
+    case ReloadStatus::failed:
+        context.err << "sluicectl: reload failed: " << outcome.failure << "\n";
+    }
+}
+
+ExitCode exit_code(ReloadStatus status) {
+    switch (status) {
+    case ReloadStatus::applied:
+        return ExitCode::ok;
+    case ReloadStatus::invalid:
+        return ExitCode::policy_invalid;
+    case ReloadStatus::failed:
+        break;
+    }
+    return ExitCode::failed;
+}
+
+} // namespace
+
+ExitCode run_status(const Context &context) {
+    const auto answer = Client(context.control_socket).get("/api/v1/status");
+    if (!answer)
+        return report(context, answer.error());
+    if (answer->status != 200)
+        return report_status(context, *answer);
+    const auto snapshot = snapshot_from_json(answer->body);
+    if (!snapshot)
+        return report(context, snapshot.error());
+    context.out << (context.format == OutputFormat::json ? answer->body : format_status(*snapshot))
+                << std::flush;
+    return snapshot->health == "ok" ? ExitCode::ok : ExitCode::degraded;
+}
+
+ExitCode run_watch(const Context &context, double period_s) {
+    constexpr const char *clear_screen = "\033[H\033[2J";
+    for (;;) {
+        if (context.format == OutputFormat::text)
+            context.out << clear_screen;
+        const auto code = run_status(context);
+        if (code != ExitCode::ok && code != ExitCode::degraded)
+            return code;
+        std::this_thread::sleep_for(std::chrono::duration<double>(period_s));
+    }
+}
+
+ExitCode run_reload(const Context &context) {
+    const auto answer = Client(context.control_socket).post("/api/v1/reload");
+    if (!answer)
+        return report(context, answer.error());
+    const auto outcome = reload_outcome_from_json(static_cast<int>(answer->status), answer->body);
+    if (!outcome)
+        return report(context, outcome.error());
+    if (context.format == OutputFormat::json)
+        context.out << answer->body;
+    else
+        print_reload(context, *outcome);
+    return exit_code(outcome->status);
+}
+
+} // namespace sluice

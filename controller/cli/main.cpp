@@ -1,0 +1,95 @@
+// sluicectl: the command line, and nothing else. What a subcommand does is in *_commands.cpp.
+#include <functional>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.hpp"
+#include "core/text.hpp"
+
+namespace {
+
+using namespace sluice;
+
+constexpr const char *exit_codes =
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 policy invalid, 4 busy or degraded, 5 kernel unsupported";
+
+struct Arguments {
+    std::string control_socket = "/run/sluice/control.sock";
+    std::string format = "text";
+    std::vector<std::string> files;
+    double watch_s = 0; // 0 = once
+};
+
+using Command = std::function<ExitCode(const Context &)>;
+
+void add_global_options(CLI::App &app, Arguments &arguments) {
+    app.add_option("--control-socket", arguments.control_socket, "Unix socket of sluiced")
+        ->type_name("PATH")
+        ->capture_default_str();
+    app.add_option("-o,--output", arguments.format, "Output format")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+    app.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough(); // global options may also follow the subcommand
+    app.footer(exit_codes);
+}
+
+void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
+    const auto add = [&](const char *name, const char *what, const char *example, Command run) {
+        auto *sub = app.add_subcommand(name, what);
+        sub->footer(std::string("Example:\n  ") + example);
+        sub->callback([&command, run = std::move(run)] { command = run; });
+        return sub;
+    };
+    add("check", "Validate policy files without touching the system",
+        "sluicectl check /etc/sluice/policy.yaml",
+        [&](const Context &c) { return run_check(c, arguments.files); })
+        ->add_option("FILE", arguments.files, "Policy files")
+        ->required();
+    add("status", "Show ports, rings and classes; exit code 4 while degraded", "sluicectl status --watch 1",
+        [&](const Context &c) {
+            return arguments.watch_s > 0 ? run_watch(c, arguments.watch_s) : run_status(c);
+        })
+        ->add_option("--watch", arguments.watch_s, "Repeat every so many seconds")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.1, 3600.0));
+    add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
+        run_reload);
+    add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",
+        run_schema);
+    add("version", "Print the version", "sluicectl version", run_version);
+}
+
+// CLI11 complains only that no subcommand was given; the misspelt word is what the user wants to hear about.
+void explain_unknown_subcommand(const CLI::App &app) {
+    const auto words = app.remaining();
+    if (words.empty() || !app.get_subcommands().empty())
+        return;
+    std::vector<std::string_view> names;
+    for (const auto *sub : app.get_subcommands([](const CLI::App *) { return true; }))
+        names.push_back(sub->get_name());
+    const auto meant = closest(words.front(), names);
+    std::cerr << "sluicectl: no subcommand " << quote(words.front());
+    std::cerr << (meant.empty() ? "" : ", did you mean " + quote(meant) + "?") << "\n";
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    CLI::App app("Ask and steer sluiced, the queue discipline for XDP_REDIRECT", "sluicectl");
+    Arguments arguments;
+    Command command;
+    add_global_options(app, arguments);
+    add_subcommands(app, arguments, command);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &e) {
+        if (e.get_exit_code() != 0)
+            explain_unknown_subcommand(app);
+        return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    }
+    const auto format = arguments.format == "json" ? OutputFormat::json : OutputFormat::text;
+    return static_cast<int>(command({arguments.control_socket, format, std::cout, std::cerr}));
+}

@@ -1,0 +1,38 @@
+#include "control/auto_aqm.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice {
+namespace {
+
+constexpr double kTarget_s = 0.005, kInterval_s = 0.100; // RFC 8289 section 4
+constexpr double kLimit_s = 0.015, kStep_s = 0.001;
+constexpr double kFewFlows = 4; // fewer share the limit of so many
+constexpr double kTargetFrames = 2, kLimitFrames = 4;
+constexpr double kRingShare = 0.75; // of the ring that the limits may fill
+
+double seconds(uint64_t ns) {
+    return static_cast<double>(ns) * 1e-9;
+}
+
+} // namespace
+
+AqmNow resolve_aqm(const Aqm &policy, double frame_s, double ring_s, uint32_t flows) {
+    AqmNow now;
+    const double smallest_s = kLimitFrames * frame_s;
+    const double largest_s = ring_s > 0 ? std::max(smallest_s, ring_s * kRingShare) : 1;
+    const double few = std::max(1.0, kFewFlows / std::max(1u, flows));
+    now.limit_s =
+        policy.limit_ns ? seconds(*policy.limit_ns) : std::clamp(kLimit_s * few, smallest_s, largest_s);
+    now.target_s = policy.target_ns ? seconds(*policy.target_ns)
+                                    : std::max(kTargetFrames * frame_s,
+                                               std::min({kTarget_s * few, now.limit_s / 2, largest_s / 4}));
+    now.short_limit_s = std::min(now.limit_s, std::max(kTarget_s, smallest_s));
+    now.interval_s = policy.interval_ns ? seconds(*policy.interval_ns) : kInterval_s * std::sqrt(few);
+    now.step_s = policy.l4s_step_ns ? seconds(*policy.l4s_step_ns)
+                                    : std::max(kTargetFrames * frame_s, std::min(kStep_s, now.limit_s / 4));
+    return now;
+}
+
+} // namespace sluice

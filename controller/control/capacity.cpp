@@ -1,0 +1,147 @@
+#include "control/capacity.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice {
+namespace {
+
+constexpr double kUnknown = 50e9; // bytes/s handed out before anything is known: the guard protects the ring
+constexpr double kQueueSmoothing_s = 0.004;
+constexpr double kTargetQueue_s = 0.0005, kTargetFrames = 4;
+constexpr double kHoldBack_s = 0.030;        // an excess queue is drained over this time...
+constexpr double kGiveBack_s = 0.005;        // ... and what was held back returns over this time
+constexpr double kStrongestCorrection = 0.6; // of capacity
+constexpr double kHighestHeadroom = 1.01;
+constexpr double kSpan_s = 0.020; // longest span of one drain-rate measurement
+constexpr double kShortestSpanFrames = 8;
+constexpr double kWindow_s = 0.020; // starvation is judged over this long
+constexpr double kDemandFrames = 2; // phantom backlog that counts as demand
+constexpr double kStarved = 0.7;    // of the window
+constexpr double kProbeStep = 0.01, kFirstProbes = 3, kLargestProbe = 0.12;
+constexpr double kRelax = 0.01; // per window, back towards a rate that the policy gives
+
+double ring_target(const CapacityState &s, const CapacityConfig &config, const RingObservation &ring) {
+    const double frame_s = config.mtu_bytes / s.capacity_bytes_per_s;
+    const double ring_s = frame_s * ring.size;
+    return std::max(kTargetFrames * frame_s, std::min(kTargetQueue_s, ring_s / 4));
+}
+
+void clamp_to_policy(CapacityState &s, const CapacityConfig &config) {
+    if (config.policy_bytes_per_s)
+        s.capacity_bytes_per_s = std::min(s.capacity_bytes_per_s, *config.policy_bytes_per_s);
+}
+
+double median(std::array<double, 5> values, unsigned count) {
+    std::sort(values.begin(), values.begin() + count);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+// The median: one or two odd measurements are a reader that was not scheduled or a pause frame, three a new
+// rate.
+void take_measurement(CapacityState &s, const CapacityConfig &config) {
+    if (s.span_s <= 0)
+        return;
+    // A standstill is a slow link, not an unknown one: 0 means "nothing known yet".
+    s.drain_bytes_per_s = std::max(s.span_bytes, config.mtu_bytes) / s.span_s;
+    s.measured[s.measurements++ % s.measured.size()] = s.drain_bytes_per_s;
+    s.capacity_bytes_per_s =
+        median(s.measured, std::min<unsigned>(s.measurements, static_cast<unsigned>(s.measured.size())));
+    s.probes = 0;
+    clamp_to_policy(s, config);
+}
+
+// Only spans in which the ring never emptied tell the rate of the link; the rest tells the rate of the
+// sources.
+void follow_drain(CapacityState &s, const CapacityConfig &config, const RingObservation &ring, bool busy,
+                  double dt_s) {
+    if (busy) {
+        s.span_s += dt_s;
+        s.span_bytes += static_cast<double>(ring.drained_bytes - s.last.drained_bytes);
+    }
+    if (s.span_s >= kSpan_s || (!busy && s.span_bytes >= kShortestSpanFrames * config.mtu_bytes))
+        take_measurement(s, config);
+    if (!busy || s.span_s >= kSpan_s)
+        s.span_s = s.span_bytes = 0;
+}
+
+// A higher guess is no measurement, but it must outlive the old ones: the median would fall back on them.
+void raise(CapacityState &s, const CapacityConfig &config, double factor) {
+    s.capacity_bytes_per_s *= factor;
+    for (double &m : s.measured)
+        m = std::max(m, s.capacity_bytes_per_s);
+    clamp_to_policy(s, config);
+}
+
+// Classes wait or lose frames and the ring runs empty all the time: the link could take more. Small steps
+// first, larger ones if they do not help. Towards a rate that the policy gives, capacity returns without
+// being asked.
+void probe(CapacityState &s, const CapacityConfig &config, bool busy, Demand demand, double dt_s) {
+    if (s.capacity_bytes_per_s == 0)
+        return;
+    s.window_s += dt_s;
+    s.refused |= demand.refused;
+    if (!busy)
+        s.idle_s += dt_s;
+    if (!busy && demand.backlog_bytes > kDemandFrames * config.mtu_bytes)
+        s.starved_s += dt_s;
+    if (s.window_s < kWindow_s)
+        return;
+    const bool idle = s.idle_s > kStarved * s.window_s;
+    if (s.starved_s > kStarved * s.window_s || (idle && s.refused)) {
+        const double doublings = std::max(0.0, s.probes++ - kFirstProbes);
+        raise(s, config, 1 + std::min(kLargestProbe, kProbeStep * std::exp2(doublings)));
+    } else if (idle && config.policy_bytes_per_s) {
+        raise(s, config, 1 + kRelax);
+    }
+    s.window_s = s.idle_s = s.starved_s = 0;
+    s.refused = false;
+}
+
+// The phantom classes are served a little less than the link while the ring is longer than its target, and
+// get it back while it is shorter. The debt is bounded, and it is never more than what the phantom queue is
+// ahead of the ring. Without a rate in the policy and without debt, an empty ring gets a little more than the
+// estimate.
+void steer_headroom(CapacityState &s, const CapacityConfig &config, const RingObservation &ring,
+                    double backlog_bytes, bool busy, double dt_s) {
+    const double capacity = s.capacity_bytes_per_s;
+    s.queue_s += std::min(1.0, dt_s / kQueueSmoothing_s) *
+                 (static_cast<double>(ring.waiting_bytes) / capacity - s.queue_s);
+    s.ring_target_s = ring_target(s, config, ring);
+    if (dt_s <= 0)
+        return;
+    const double ahead = std::max(0.0, backlog_bytes - static_cast<double>(ring.waiting_bytes));
+    const double excess_s = s.queue_s - s.ring_target_s;
+    const double correction =
+        std::clamp(excess_s / (excess_s > 0 ? kHoldBack_s : kGiveBack_s), -1.0, kStrongestCorrection);
+    s.debt_bytes = std::min(s.debt_bytes, ahead);
+    const double debt =
+        std::clamp(s.debt_bytes + correction * capacity * dt_s, 0.0, config.largest_debt_s * capacity);
+    s.headroom = 1 - (debt - s.debt_bytes) / (capacity * dt_s);
+    s.debt_bytes = debt;
+    if (!config.policy_bytes_per_s && !busy && debt == 0)
+        s.headroom = std::max(s.headroom, kHighestHeadroom);
+}
+
+} // namespace
+
+void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObservation &ring, Demand demand,
+                   double dt_s) {
+    if (s.capacity_bytes_per_s == 0 && config.policy_bytes_per_s)
+        s.capacity_bytes_per_s = *config.policy_bytes_per_s;
+    if (ring.readable) {
+        const bool busy =
+            s.last.readable && ring.occupancy > 0 && s.last.occupancy > 0 && ring.empties == s.last.empties;
+        follow_drain(s, config, ring, busy, dt_s);
+        probe(s, config, busy, demand, dt_s);
+        if (s.capacity_bytes_per_s > 0)
+            steer_headroom(s, config, ring, demand.backlog_bytes, busy, dt_s);
+    }
+    s.last = ring;
+}
+
+double granted(const CapacityState &s) {
+    return s.capacity_bytes_per_s > 0 ? s.capacity_bytes_per_s * s.headroom : kUnknown;
+}
+
+} // namespace sluice

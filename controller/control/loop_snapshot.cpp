@@ -1,0 +1,134 @@
+// The reading side of Loop: counters and state as a Snapshot.
+#include "control/loop.hpp"
+
+#include <cmath>
+
+#include "control/names.hpp"
+#include "core/clock.hpp"
+
+namespace sluice {
+namespace {
+
+uint64_t to_ns(double seconds) {
+    return static_cast<uint64_t>(std::llround(seconds * 1e9));
+}
+
+RingState ring_state(const sluice_ring &ring, uint32_t index) {
+    const sluice_reading &r = ring.tick.time_ns > ring.hook.time_ns ? ring.tick : ring.hook;
+    return {index, r.size, r.occupancy, r.sojourn_ns, r.waiting_bytes, r.drained_bytes};
+}
+
+} // namespace
+
+Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
+    const Maps &maps = dataplane_.maps();
+    ClassTotals sum = c.carried;
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
+        const sluice_class_count &count = maps.class_count(c.id, cpu);
+        sum.admitted_bytes += count.admitted_bytes;
+        for (unsigned i = 0; i < SLUICE_CLASS_OUTCOMES; i++)
+            sum.outcomes[i] += count.outcome[i];
+        for (unsigned i = 0; i < SLUICE_WOULDS; i++)
+            sum.would[i] += count.would[i];
+    }
+    return sum;
+}
+
+ClassState Loop::class_state(const PortRuntime &port, size_t index) const {
+    const ClassRuntime &c = port.classes[index];
+    const PhantomClass &phantom = port.phantoms[index];
+    const ClassTotals sum = totals(c);
+    ClassState state;
+    state.transition = policy_.source.transitions[c.transition].to;
+    state.name = config_of(c).name;
+    state.admitted_packets = sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
+    state.admitted_bytes = sum.admitted_bytes;
+    state.service_bytes_per_s = static_cast<uint64_t>(phantom.service_bytes_per_s);
+    state.backlog_bytes = static_cast<uint64_t>(phantom.backlog_bytes);
+    state.active_flows = phantom.active_flows;
+    if (phantom.active_flows && phantom.service_bytes_per_s > 0)
+        state.delay_ns = to_ns(phantom.backlog_bytes / phantom.service_bytes_per_s);
+    state.target_ns = to_ns(c.aqm.target_s);
+    state.interval_ns = to_ns(c.aqm.interval_s);
+    state.limit_ns = to_ns(c.aqm.limit_s);
+    for (unsigned i = 0; i < SLUICE_CLASS_OUTCOMES; i++)
+        state.outcomes.push_back({std::string(outcome_name(i)), sum.outcomes[i]});
+    for (unsigned i = 0; i < SLUICE_WOULDS; i++)
+        state.outcomes.push_back({std::string(would_name(i)), sum.would[i]});
+    return state;
+}
+
+void Loop::fill_egress(PortState &state, const PortRuntime &port) const {
+    state.capacity_bytes_per_s = static_cast<uint64_t>(port.capacity.capacity_bytes_per_s);
+    state.drain_bytes_per_s = static_cast<uint64_t>(port.capacity.drain_bytes_per_s);
+    state.headroom = port.capacity.headroom;
+    state.ring_target_ns = to_ns(port.capacity.ring_target_s);
+    for (size_t i = 0; i < port.classes.size(); i++)
+        state.classes.push_back(class_state(port, i));
+}
+
+PortState Loop::port_state(uint32_t index) const {
+    const Maps &maps = dataplane_.maps();
+    const PortFacts &facts = dataplane_.ports()[index];
+    // Fresh readings: the last tick may be a sleep ago. Where it fails, the last ones stand, with their time.
+    (void)dataplane_.sample(index);
+    PortState state;
+    state.name = policy_.port(index).name;
+    state.device = facts.dev.name;
+    state.ifindex = facts.dev.ifindex;
+    state.up = facts.dev.up;
+    state.driver = facts.dev.driver;
+    state.ring_reader = reader_name(facts.reader);
+    state.xdp_mode = facts.xdp_mode;
+    state.hook = dataplane_.hook() == Hook::devmap ? "devmap" : "tracepoint";
+    state.degraded = facts.degraded;
+    state.policy_rate_bytes_per_s = policy_.port(index).rate_bytes_per_s;
+    std::array<uint64_t, SLUICE_OUTCOMES> pass{};
+    std::array<uint64_t, SLUICE_KDROPS> drops{};
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
+        const sluice_port_count &in = maps.port_count(index, cpu);
+        const sluice_tx &tx = maps.tx_of(index, cpu);
+        state.received_packets += in.received_packets;
+        state.received_bytes += in.received_bytes;
+        state.sent_packets += tx.sent_packets;
+        state.sent_bytes += tx.sent_bytes;
+        for (unsigned i = SLUICE_CLASS_OUTCOMES; i < SLUICE_OUTCOMES; i++)
+            pass[i] += in.pass[i - SLUICE_CLASS_OUTCOMES];
+        for (unsigned i = 0; i < SLUICE_KDROPS; i++)
+            drops[i] += tx.drops[i];
+        if (maps.ring(index, cpu).produced)
+            state.rings.push_back(ring_state(maps.ring(index, cpu), cpu));
+    }
+    for (unsigned i = SLUICE_CLASS_OUTCOMES; i < SLUICE_OUTCOMES; i++)
+        state.passed.push_back({std::string(outcome_name(i)), pass[i]});
+    for (unsigned i = 0; i < SLUICE_KDROPS; i++)
+        state.kernel_drops.push_back({std::string(kernel_drop_name(i)), drops[i]});
+    for (const auto &port : ports_)
+        if (port.port == index)
+            fill_egress(state, port);
+    return state;
+}
+
+Snapshot Loop::snapshot() const {
+    std::lock_guard lock(mutex_);
+    Snapshot s;
+    s.time_ns = monotonic_ns();
+    s.version = SLUICE_VERSION;
+    s.policy_file = policy_.source.file;
+    s.policy_sha256 = policy_.source.sha256;
+    s.ticks = ticks_;
+    s.asleep = asleep_;
+    // The heartbeat is monotonic; readers of metrics compare with the wall clock.
+    const uint64_t beat = dataplane_.maps().control[0].heartbeat_ns;
+    s.heartbeat_unix_s =
+        unix_seconds() - static_cast<double>(static_cast<int64_t>(monotonic_ns() - beat)) * 1e-9;
+    for (uint32_t p = 0; p < policy_.source.ports.size(); p++)
+        s.ports.push_back(port_state(p));
+    s.health = "ok";
+    for (const auto &port : s.ports)
+        if (!port.degraded.empty())
+            s.health = "degraded: " + port.name + ": " + port.degraded;
+    return s;
+}
+
+} // namespace sluice

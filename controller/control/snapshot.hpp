@@ -1,0 +1,78 @@
+// What the daemon knows at one instant: plain data, filled by the control loop, read by metrics, the HTTP API
+// and sluicectl. Counters never go down while the data path lives. Unknown is an empty optional, never 0.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+// One row per closed reason; `name` is a label value, e.g. "drop_codel". The list always has every reason.
+struct Count {
+    std::string name;
+    uint64_t packets = 0;
+};
+
+struct RingState {
+    uint32_t index = 0;
+    uint32_t size = 0;       // descriptors; 0 while unknown
+    uint32_t occupancy = 0;  // descriptors in use
+    uint64_t sojourn_ns = 0; // age of the frame at the head
+    uint64_t waiting_bytes = 0;
+    uint64_t drained_bytes = 0; // counter
+};
+
+struct ClassState {
+    std::string transition; // name of the port it leads to
+    std::string name;
+    uint64_t admitted_packets = 0, admitted_bytes = 0;     // counters; bytes as on the wire, with overhead
+    uint64_t service_bytes_per_s = 0;                      // what the phantom scheduler serves it now
+    uint64_t backlog_bytes = 0;                            // phantom
+    uint32_t active_flows = 0;                             // flows with phantom backlog
+    uint64_t delay_ns = 0;                                 // phantom delay of a backlogged flow, mean
+    uint64_t target_ns = 0, interval_ns = 0, limit_ns = 0; // in force, auto resolved
+    std::vector<Count> outcomes;                           // forward, mark, drop_*, would_*
+};
+
+struct PortState {
+    std::string name, device;
+    uint32_t ifindex = 0;
+    bool up = false;
+    std::string driver;      // "tun", "veth", "virtio_net", or the kernel's name when no reader fits
+    std::string ring_reader; // reader in use, or "none"
+    std::string xdp_mode;    // "native", "generic" or "" where no program is attached
+    std::string hook;        // "tracepoint" or "devmap": what reads the ring
+    std::string degraded;    // reason and cure, empty when all is well
+    std::optional<uint64_t> policy_rate_bytes_per_s;
+    uint64_t capacity_bytes_per_s = 0; // C: policy rate, or the tracked drain rate
+    uint64_t drain_bytes_per_s = 0;    // last measured drain rate, 0 = never measured
+    double headroom = 1.0;             // C is multiplied by it before it is shared out
+    uint64_t ring_target_ns = 0;
+    std::vector<RingState> rings;
+    // ingress side: frames that arrived on this port
+    uint64_t received_packets = 0, received_bytes = 0;
+    std::vector<Count> passed; // pass_* reasons: to the kernel
+    // egress side: frames redirected to this port
+    uint64_t sent_packets = 0, sent_bytes = 0;
+    std::vector<Count> kernel_drops; // ring_full, no_device, too_big, ... : after the verdict, by the kernel
+    std::vector<ClassState> classes; // classes of the transitions that lead to this port
+};
+
+struct Snapshot {
+    uint64_t time_ns = 0; // CLOCK_MONOTONIC
+    std::string version;  // of sluice
+    std::string policy_file, policy_sha256;
+    uint64_t policy_generation = 0;
+    uint64_t reloads_ok = 0, reloads_failed = 0;
+    double last_reload_unix_s = 0;
+    bool last_reload_ok = true;
+    uint64_t ticks = 0, events = 0, events_lost = 0;
+    bool asleep = false; // control loop idle
+    double heartbeat_unix_s = 0;
+    std::string health; // "" until attached, then "ok", "degraded: ..." or "failed: ..."
+    std::vector<PortState> ports;
+};
+
+} // namespace sluice

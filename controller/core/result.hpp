@@ -1,0 +1,32 @@
+// Errors are values: an Error says which operation failed on which object, why, and what cures it.
+#pragma once
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include <tl/expected.hpp>
+
+namespace sluice {
+
+struct Error {
+    std::string what; // operation and object, then the cause: "attach XDP to eth0: Device or resource busy"
+    std::string cure; // what the operator can do about it; empty when there is nothing to advise
+};
+
+template <class T = void> using Result = tl::expected<T, Error>;
+
+inline tl::unexpected<Error> fail(std::string what, std::string cure = {}) {
+    return tl::unexpected<Error>(Error{std::move(what), std::move(cure)});
+}
+
+// `err` is an errno value, positive or negative; save it before anything else can change it.
+inline tl::unexpected<Error> fail_errno(int err, const std::string &operation, std::string cure = {}) {
+    return fail(operation + ": " + std::strerror(err < 0 ? -err : err), std::move(cure));
+}
+
+inline std::string to_string(const Error &e) {
+    return e.cure.empty() ? e.what : e.what + " (" + e.cure + ")";
+}
+
+} // namespace sluice

@@ -1,0 +1,54 @@
+// The daemon as an object: owns every part, runs the threads, reloads. main() only parses options and waits
+// for signals.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "api/server.hpp"
+#include "control/loop.hpp"
+#include "dataplane/dataplane.hpp"
+#include "telemetry/event_reader.hpp"
+
+namespace sluice {
+
+struct DaemonOptions {
+    std::string policy_file;
+    ServerOptions server;
+    Dataplane::Options dataplane;
+};
+
+class Daemon {
+  public:
+    explicit Daemon(DaemonOptions options);
+    ~Daemon();
+    Daemon(const Daemon &) = delete;
+    Daemon &operator=(const Daemon &) = delete;
+
+    // Loads the policy and the programs, starts everything, attaches last.
+    Result<> start();
+    // Detaches first; safe to call twice.
+    void stop();
+
+    // Any thread. A file that is not good changes nothing.
+    ReloadOutcome reload();
+    Snapshot snapshot();
+
+  private:
+    DaemonOptions options_;
+    WakeSignal wake_;
+    std::unique_ptr<Dataplane> dataplane_;
+    std::unique_ptr<Loop> loop_;
+    std::unique_ptr<EventReader> events_;
+    std::unique_ptr<Server> server_;
+    std::jthread loop_thread_, event_thread_;
+    std::mutex reload_mutex_; // one reload at a time; guards the figures below
+    uint64_t generation_ = 1, reloads_ok_ = 0, reloads_failed_ = 0;
+    bool attached_ = false;
+    double last_reload_unix_s_ = 0;
+    bool last_reload_ok_ = true;
+};
+
+} // namespace sluice

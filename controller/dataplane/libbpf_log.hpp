@@ -1,0 +1,24 @@
+// What libbpf says while this object lives, kept instead of printed: the verifier's last lines belong into
+// the error.
+#pragma once
+
+#include <deque>
+#include <string>
+
+namespace sluice {
+
+class LibbpfLog {
+  public:
+    LibbpfLog();
+    ~LibbpfLog();
+    LibbpfLog(const LibbpfLog &) = delete;
+    LibbpfLog &operator=(const LibbpfLog &) = delete;
+
+    void add(const char *text);
+    std::string tail() const; // the last 20 lines
+
+  private:
+    std::deque<std::string> lines_;
+};
+
+} // namespace sluice

@@ -1,0 +1,36 @@
+// The shared maps as typed memory, and where their rows are.
+#pragma once
+
+#include <sluice/abi.h>
+
+#include "dataplane/mapped_array.hpp"
+
+namespace sluice {
+
+struct Maps {
+    MappedArray<sluice_control> control;
+    MappedArray<sluice_port> ports;
+    MappedArray<sluice_transition> transitions;
+    MappedArray<sluice_class> classes;
+    MappedArray<sluice_flow_set> flows;
+    MappedArray<sluice_touched> touched;
+    MappedArray<sluice_class_count> class_counts;
+    MappedArray<sluice_port_count> port_counts;
+    MappedArray<sluice_tx> tx;
+    MappedArray<sluice_ring> rings;
+    uint32_t cpus = 1; // possible CPUs
+
+    const sluice_class_count &class_count(uint32_t class_id, uint32_t cpu) const {
+        return class_counts[class_id * cpus + cpu];
+    }
+    const sluice_port_count &port_count(uint32_t port, uint32_t cpu) const {
+        return port_counts[port * cpus + cpu];
+    }
+    const sluice_tx &tx_of(uint32_t port, uint32_t cpu) const { return tx[port * cpus + cpu]; }
+    const sluice_ring &ring(uint32_t port, uint32_t index) const { return rings[port * cpus + index]; }
+    sluice_flow &flow(uint32_t bucket) {
+        return flows[bucket / SLUICE_FLOW_WAYS].way[bucket % SLUICE_FLOW_WAYS];
+    }
+};
+
+} // namespace sluice

@@ -1,0 +1,67 @@
+// sluiced: options in, signals handled, one Daemon in between.
+#include <csignal>
+
+#include <systemd/sd-daemon.h>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "daemon.hpp"
+
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2;
+
+// SIGTERM and SIGINT end the daemon, SIGHUP reloads. Blocked everywhere, taken here by sigwait.
+sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int s : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&set, s);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    sluice::DaemonOptions options;
+    std::string hook = "tracepoint";
+    CLI::App app{
+        "sluiced: queue discipline for XDP_REDIRECT\nExample: sluiced --policy /etc/sluice/policy.yaml"};
+    app.set_version_flag("--version", SLUICE_VERSION);
+    app.add_option("--policy", options.policy_file, "policy file (YAML)")->required();
+    app.add_option("--web.listen-address", options.server.listen_address,
+                   "address of metrics, health and API; empty = off")
+        ->capture_default_str();
+    app.add_option("--control-socket", options.server.control_socket,
+                   "unix socket for sluicectl; empty = off")
+        ->capture_default_str();
+    app.add_option("--egress-hook", hook, "what reads the TX ring")
+        ->check(CLI::IsMember({"tracepoint", "devmap"}))
+        ->capture_default_str();
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &e) {
+        return app.exit(e) == 0 ? 0 : kUsage;
+    }
+    options.dataplane.hook = hook == "devmap" ? sluice::Hook::devmap : sluice::Hook::tracepoint;
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("sluiced"));
+    const sigset_t signals = block_signals();
+
+    sluice::Daemon daemon(options);
+    if (auto started = daemon.start(); !started) {
+        spdlog::error("{}", sluice::to_string(started.error()));
+        return kFailed;
+    }
+    spdlog::info("ready: policy {}", options.policy_file);
+    sd_notify(0, "READY=1");
+    for (int received = 0; sigwait(&signals, &received) == 0 && received == SIGHUP;)
+        daemon.reload();
+    sd_notify(0, "STOPPING=1");
+    spdlog::info("detaching");
+    daemon.stop();
+    return 0;
+}

@@ -1,0 +1,32 @@
+// The maps of the policy file, one function pair each: how it is read and what its table of keys looks like.
+// Reading checks what can be seen within the map; check.hpp has what needs the rest of the file.
+#pragma once
+
+#include "policy/keys.hpp"
+
+namespace sluice {
+
+// policy_keys.cpp: the outermost map.
+Policy read_policy(Reader &r, const Node &root);
+Section policy_section();
+
+// port_keys.cpp. The result has one entry per entry of the map, in order, even where something was reported.
+std::vector<Port> read_ports(Reader &r, const Node &node);
+Section port_section();
+Section overhead_section();
+
+// transition_keys.cpp: same length and order as the list.
+std::vector<Transition> read_transitions(Reader &r, const Node &node);
+Section transition_section();
+
+// aqm_keys.cpp
+void read_aqm(Reader &r, const Node &node, Aqm &out);
+Section aqm_section();
+Section l4s_section();
+
+// class_keys.cpp: same length and order as the list.
+std::vector<TrafficClass> read_classes(Reader &r, const Node &node);
+Section class_section();
+Section match_section();
+
+} // namespace sluice

@@ -1,0 +1,137 @@
+// `transitions:` and what is directly under each.
+#include <set>
+
+#include <sluice/abi.h>
+
+#include "core/text.hpp"
+#include "policy/names.hpp"
+#include "policy/sections.hpp"
+
+namespace sluice {
+namespace {
+
+constexpr size_t most_transitions = SLUICE_MAX_TRANSITIONS, most_classes = 16,
+                 most_matches = SLUICE_MAX_RULES;
+static_assert(most_transitions * most_classes <= SLUICE_MAX_CLASSES);
+
+// An illegal name leaves an empty one, so that the names stay in step with the nodes.
+void read_from(Reader &r, const Node &node, Transition &t) {
+    for (const Node &item : r.one_or_many(node, "`from`"))
+        t.from.push_back(r.identifier(item).value_or(""));
+}
+
+void check_classes(Reader &r, const Node &node, const std::vector<TrafficClass> &classes) {
+    std::set<std::string> names;
+    size_t matches = 0;
+    for (size_t i = 0; i < classes.size(); i++) {
+        const TrafficClass &c = classes[i];
+        const Node &item = node.children[i];
+        const Node *name = item.find("name");
+        if (!c.name.empty() && !names.insert(c.name).second)
+            r.error(*name, "a second class " + quote(c.name) + " in this transition");
+        else if (c.name == default_class && i + 1 < classes.size())
+            r.error(*name, "class `default` must be the last: the classes after it would get nothing");
+        if (i == most_classes)
+            r.error(item, "a transition has at most " + std::to_string(most_classes) + " classes");
+        if (matches <= most_matches && matches + c.match.size() > most_matches)
+            r.error(item,
+                    "a transition has at most " + std::to_string(most_matches) + " match entries in all");
+        matches += c.match.size();
+    }
+    if (!classes.empty() && node.children.back().kind == Node::Kind::map &&
+        !names.contains(std::string(default_class)))
+        r.error(node.children.back(),
+                "the last class must be named `default`: it takes what the others do not match",
+                "- {name: default}");
+}
+
+constexpr Row<Transition> rows[] = {
+    {{.name = "from",
+      .type = Type::port_names,
+      .need = Need::required,
+      .example = "[lan, guest]",
+      .meaning = "The port or ports where frames arrive."},
+     read_from},
+    {{.name = "to",
+      .type = Type::port_name,
+      .need = Need::required,
+      .example = "wan",
+      .meaning = "The port that frames leave by, whose queue this is about."},
+     [](Reader &r, const Node &n, Transition &t) { t.to = r.identifier(n).value_or(""); }},
+    {{.name = "forward",
+      .type = Type::word,
+      .fallback = "fib",
+      .example = "xconnect",
+      .meaning =
+          "How the way is found: `fib` asks the kernel's routes and neighbours, `xconnect` sends every frame "
+          "of one port to the other.",
+      .words = forward_words},
+     [](Reader &r, const Node &n, Transition &t) { read_word(r, n, forward_words, t.forward); }},
+    {{.name = "mode",
+      .type = Type::word,
+      .fallback = "enforce",
+      .example = "shadow",
+      .meaning = "`shadow` computes and counts every verdict and forwards all the same.",
+      .words = mode_words},
+     [](Reader &r, const Node &n, Transition &t) { read_word(r, n, mode_words, t.mode); }},
+    {{.name = "isolate",
+      .type = Type::word,
+      .fallback = "flow",
+      .example = "srchost",
+      .meaning = "Between whom the queue is fair: flows (5-tuples), hosts by source or destination address, "
+                 "or nobody.",
+      .words = isolate_words},
+     [](Reader &r, const Node &n, Transition &t) { read_word(r, n, isolate_words, t.isolate); }},
+    {{.name = "aqm",
+      .type = Type::section,
+      .example = "{target: 5ms, interval: 100ms}",
+      .meaning = "The law that decides on marks and drops.",
+      .section = "aqm"},
+     [](Reader &r, const Node &n, Transition &t) { read_aqm(r, n, t.aqm); }},
+    {{.name = "classes",
+      .type = Type::section_list,
+      .fallback = "[{name: default}]",
+      .example = "[{name: voice, match: [{dscp: ef}], priority: 0, ceil: 10%}, {name: default}]",
+      .meaning = "Classes of traffic, first match wins. The last is named `default`. At most 16.",
+      .section = "class"},
+     [](Reader &r, const Node &n, Transition &t) {
+         t.classes = read_classes(r, n);
+         check_classes(r, n, t.classes);
+     }},
+    {{.name = "on_controller_loss",
+      .type = Type::word,
+      .fallback = "keep",
+      .example = "bypass",
+      .meaning = "When the daemon is gone: `keep` the last policy in the data plane, or `bypass`: all frames "
+                 "go to the kernel.",
+      .words = loss_words},
+     [](Reader &r, const Node &n, Transition &t) { read_word(r, n, loss_words, t.on_controller_loss); }},
+};
+
+} // namespace
+
+std::vector<Transition> read_transitions(Reader &r, const Node &node) {
+    std::vector<Transition> transitions;
+    if (!r.want_list(node, "`transitions`"))
+        return transitions;
+    if (node.children.size() > most_transitions)
+        r.error(node.children[most_transitions],
+                "a policy has at most " + std::to_string(most_transitions) + " transitions");
+    for (const Node &item : node.children) {
+        Transition t;
+        t.pos = item.pos;
+        read_rows<Transition>(r, item, "a transition", rows, t);
+        if (!item.find("classes")) {
+            t.classes.emplace_back();
+            t.classes.back().name = default_class;
+        }
+        transitions.push_back(std::move(t));
+    }
+    return transitions;
+}
+
+Section transition_section() {
+    return section_of<Transition>("transition", "A transition: `transitions[]`", rows);
+}
+
+} // namespace sluice

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * The contract between the BPF programs and the controller: map keys and values, event records, closed sets of
+ * reasons. Plain C for BPF, C17 and C++20; includes nothing of ours. Every structure says who writes it. Anything
+ * that changes a size or an offset here changes SLUICE_ABI_VERSION.
+ *
+ * Units: times in ns of CLOCK_MONOTONIC (bpf_ktime_get_ns), sizes in bytes on the wire (framing included) unless
+ * the name says otherwise.
+ */
+#ifndef SLUICE_ABI_H
+#define SLUICE_ABI_H
+
+#include <linux/types.h>
+
+#define SLUICE_ABI_VERSION 1
+
+#define SLUICE_MAX_PORTS 16       /* ports of a policy */
+#define SLUICE_MAX_CLASSES 256    /* classes of all transitions of one generation */
+#define SLUICE_MAX_RULES 32       /* match entries of a transition */
+#define SLUICE_MAX_TRANSITIONS 16 /* transitions of a policy */
+#define SLUICE_STAMPS 4096        /* stamp slots of a TX ring, a power of two: deeper rings saturate */
+#define SLUICE_PENDING 32         /* frames between verdict and bulk, a power of two > bulk (16) + 1 */
+#define SLUICE_FLOW_WAYS 4        /* buckets of a set */
+#define SLUICE_FLOWS 16384        /* flow buckets, a power of two */
+#define SLUICE_CACHE_LINE 64
+
+#ifdef __cplusplus
+#define SLUICE_ASSERT(cond, text) static_assert(cond, text)
+#else
+#define SLUICE_ASSERT(cond, text) _Static_assert(cond, text)
+#endif
+#define SLUICE_SIZE(type, bytes) SLUICE_ASSERT(sizeof(struct type) == (bytes), #type " changed size")
+#define SLUICE_ALIGNED __attribute__((aligned(SLUICE_CACHE_LINE)))
+
+/* What became of a frame at ingress: each received frame ends in exactly one of these. Names: outcome_name(). */
+enum sluice_outcome {
+	/* decided by the class (counted per class) */
+	SLUICE_FORWARD = 0,    /* redirected as it came */
+	SLUICE_MARK,           /* redirected with CE */
+	SLUICE_DROP_CODEL,     /* the flow's phantom delay stood above target for an interval */
+	SLUICE_DROP_LIMIT,     /* the flow's phantom delay exceeds the hard limit */
+	SLUICE_DROP_RING,      /* the TX ring itself is too far behind (port guard) */
+	SLUICE_CLASS_OUTCOMES, /* number of the above */
+
+	/* given to the kernel (counted per ingress port) */
+	SLUICE_PASS_NON_IP = SLUICE_CLASS_OUTCOMES, /* ARP, LLDP, ... : the kernel's business */
+	SLUICE_PASS_MALFORMED, /* headers that lie about their length: the kernel judges */
+	SLUICE_PASS_VLAN,      /* tagged, with forward: fib: the route belongs to the VLAN interface */
+	SLUICE_PASS_MULTICAST, /* not a unicast frame, or link-local addresses */
+	SLUICE_PASS_OTHERHOST, /* not addressed to this port's MAC */
+	SLUICE_PASS_OPTIONS,   /* IPv4 options or hop-by-hop header: routers must look at them */
+	SLUICE_PASS_TTL,       /* TTL or hop limit 1 or less */
+	SLUICE_PASS_LOCAL,     /* to this host, or no route of unicast kind */
+	SLUICE_PASS_NEIGHBOUR, /* next hop not resolved yet: the kernel resolves it */
+	SLUICE_PASS_MTU,       /* too big for the egress: the kernel fragments or sends ICMP */
+	SLUICE_PASS_NOT_OURS,  /* the route leaves by an interface that no transition names */
+	SLUICE_PASS_BYPASS,    /* controller lost and the policy says bypass */
+	SLUICE_OUTCOMES
+};
+
+/* What shadow mode would have done; the frame itself is counted as SLUICE_FORWARD. The guard of the ring has no say
+ * there: it would judge a ring that shadow mode itself lets fill. */
+enum sluice_would { SLUICE_WOULD_MARK = 0, SLUICE_WOULD_CODEL, SLUICE_WOULD_LIMIT, SLUICE_WOULDS };
+
+/* What the kernel did with a frame after the verdict "redirect", seen by tracepoints, per egress port. */
+enum sluice_kernel_drop {
+	SLUICE_KDROP_RING_FULL = 0, /* the driver took fewer frames than offered, no error given */
+	SLUICE_KDROP_XMIT_ERROR,    /* the driver refused the bulk: link down, queue gone, ... */
+	SLUICE_KDROP_TOO_BIG,       /* EMSGSIZE */
+	SLUICE_KDROP_NO_DEVICE,     /* ENETDOWN, ENODEV, ENXIO, EINVAL: no such entry in the devmap */
+	SLUICE_KDROP_UNSUPPORTED,   /* EOPNOTSUPP: no ndo_xdp_xmit */
+	SLUICE_KDROP_NO_SPACE,      /* ENOSPC, ENOMEM and all other errors */
+	SLUICE_KDROPS
+};
+
+/* Who knows where a driver keeps its TX ring. */
+enum sluice_reader { SLUICE_READER_NONE = 0, SLUICE_READER_TUN, SLUICE_READER_VETH, SLUICE_READER_VIRTIO, SLUICE_READERS };
+
+/* Word that both sides watch. Writer: controller, except `wake`, which ingress clears. */
+struct sluice_control {
+	__u32 abi_version;
+	__u32 generation;     /* which half of transitions[] counts, 0 or 1 */
+	__u32 wake;           /* 1: the controller sleeps, the next frame shall send SLUICE_EVENT_WAKE */
+	__u32 sample_rate;    /* events per CPU and jiffy */
+	__u64 heartbeat_ns;   /* time of the last tick, or of falling asleep */
+	__u32 devmap_id;      /* of sl_devmap, so that tracepoints know our redirects */
+	__u32 reserved0;
+	__u64 reserved1[4];
+};
+SLUICE_SIZE(sluice_control, 64);
+
+/* CoDel's two knobs and its memory (codel.h). */
+struct sluice_codel_params {
+	__u64 target_ns;
+	__u64 interval_ns;
+};
+struct sluice_codel {
+	__u64 first_above_ns; /* when the delay will have been above target for an interval, 0 = it is below */
+	__u64 next_ns;        /* next signal while dropping */
+	__u32 count;          /* signals of this dropping phase */
+	__u32 last_count;     /* count when it began */
+	__u32 dropping;
+	__u32 reserved;
+};
+SLUICE_SIZE(sluice_codel, 32);
+
+/* One flow, or one host: a cache line. Writer: the CPU that received the frame; `listed` also by the controller. */
+struct sluice_flow {
+	__u64 finish;         /* virtual time at which the last admitted byte is served, bytes of class virtual time */
+	struct sluice_codel codel;
+	__u32 tag;            /* flow hash, 0 = free */
+	__u16 class_id;
+	__u8 listed;          /* 1: the controller knows that this bucket is in use; else it may be taken over */
+	__u8 pressure;        /* rises with refusals, falls with admissions: see SLUICE_UNRESPONSIVE */
+	__u64 bytes;          /* admitted */
+	__u32 packets;        /* admitted */
+	__u32 refused;        /* dropped */
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_flow, 64);
+
+/* A flow that loses more than a third of its frames for some hundred frames does not respond to drops. Pressure
+ * rises by 2 per refusal, falls by 1 per admission, and counts from here on. */
+#define SLUICE_UNRESPONSIVE 128
+
+/* Buckets that one hash value may use. */
+struct sluice_flow_set {
+	struct sluice_flow way[SLUICE_FLOW_WAYS];
+};
+
+/* One side of the published state of a class. Writer: controller, then it flips sluice_class.current; while the
+ * controller is late also ingress, which carries vt0 and t0_ns on.
+ * Per-flow service is what GPS would give each backlogged flow of the class: service rate / active flows. */
+struct sluice_share {
+	__u64 vt0;            /* virtual time at t0: bytes of service that each backlogged flow has had */
+	__u64 t0_ns;
+	__u64 bytes_per_ns;   /* per-flow service, 32 fraction bits */
+	__u64 ns_per_byte;    /* its inverse, 20 fraction bits */
+	__u64 target_bytes;   /* CoDel target in bytes of per-flow service */
+	__u64 step_bytes;     /* L4S step, likewise */
+	__u64 limit_bytes;    /* hard limit, likewise */
+	__u64 short_limit_bytes; /* hard limit of flows that do not respond to drops */
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_share, 64);
+
+struct sluice_class {
+	struct sluice_share share[2];
+	/* one more line: configuration, changes with the policy only, and the index */
+	__u32 current;        /* share in force */
+	__u32 mark;           /* 1: signal ECT packets with CE instead of a drop */
+	struct sluice_codel_params codel;
+	__u64 reserved[5];
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_class, 192);
+
+/* Per CPU and class. Writer: that CPU. */
+struct sluice_class_count {
+	__u64 admitted_bytes;
+	__u64 outcome[SLUICE_CLASS_OUTCOMES]; /* frames */
+	__u64 reserved0[2];
+	__u64 would[SLUICE_WOULDS];           /* frames, shadow mode */
+	__u64 reserved1[5];
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_class_count, 128);
+
+/* Per CPU and ingress port. Writer: that CPU. */
+struct sluice_port_count {
+	__u64 received_packets;
+	__u64 received_bytes;                /* frame bytes, as the device counts them */
+	__u64 pass[SLUICE_OUTCOMES - SLUICE_CLASS_OUTCOMES];
+	__u64 reserved[2];
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_port_count, 128);
+
+/* Per CPU and egress port. Writers: ingress and the egress hooks, on that CPU, never at the same time. */
+struct sluice_tx {
+	__u64 empty_at_ns;    /* when the ring this CPU feeds will have drained, as seen at the last bulk */
+	__u32 head, tail;     /* pending[]: frames between verdict and bulk */
+	__u32 signals;        /* guard: frames of backlogged flows that still have to be signalled */
+	__u32 ring;           /* index of the ring that this CPU feeds */
+	__u64 sent_packets;
+	__u64 sent_bytes;     /* on the wire */
+	__u64 drops[SLUICE_KDROPS];
+	struct sluice_codel guard; /* on the ring's head-of-line sojourn */
+	__u32 in_bulk;        /* devmap hook: frames behind the producer that the driver has not taken yet */
+	__u32 reserved0;
+	__u32 pending[SLUICE_PENDING]; /* wire bytes of each */
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_tx, 256);
+
+/* Clock that the frames of one NAPI poll share. Writer: that CPU. */
+struct sluice_clock {
+	__u64 now_ns;
+	__u64 jiffies;
+	__u64 event_jiffies;
+	__u32 left;           /* frames that may still use now_ns */
+	__u32 events;         /* verdict events sent in event_jiffies */
+	__u32 egress;         /* port index of the last bulk: a guess that saves the hook a hash look-up */
+	__u32 reserved0;
+	__u64 reserved1[3];
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_clock, 64);
+
+/* What one look at a TX ring found. */
+struct sluice_reading {
+	__u64 time_ns;
+	__u64 sojourn_ns;     /* age of the frame at the head, 0 when the ring is empty */
+	__u64 waiting_bytes;  /* of frames of ours */
+	__u64 drained_bytes;  /* counter: bytes of ours that have left the ring */
+	__u32 occupancy;      /* descriptors in use, frames of the stack included */
+	__u32 size;           /* descriptors */
+	__u32 empties;        /* counter: bulks that found the ring empty */
+	__u32 valid;          /* 0: the reader could not follow the driver's pointers */
+};
+SLUICE_SIZE(sluice_reading, 48);
+
+/* Per egress port and ring. Writers: `hook` and the counters by the egress hook, `tick` by the sampler that the
+ * controller runs; `device` by the hook. */
+struct sluice_ring {
+	__u64 produced;       /* position: descriptors that the ring has taken, ours and the stack's */
+	__u64 in_bytes;       /* counter: bytes of ours that the ring has taken */
+	__u64 device;         /* address of the net_device, checked by ifindex before use */
+	__u64 foreign;        /* counter: descriptors that others filled */
+	__u32 empties;
+	__u32 reserved0;
+	__u64 reserved1[3];
+	struct sluice_reading hook, tick;
+	__u64 reserved2[4];
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_ring, 192);
+
+/* Argument of the sampler program. */
+struct sluice_sample_args {
+	__u32 port;
+	__u32 reserved;
+};
+
+struct sluice_stamp {
+	__u64 time_ns;        /* when the frame entered the ring */
+	__u64 before_bytes;   /* sluice_ring.in_bytes before it */
+};
+struct sluice_stamps {
+	struct sluice_stamp at[SLUICE_STAMPS]; /* position modulo what the ring needs, see stamp_mask() in bpf_egress */
+};
+
+/* Writer: controller. */
+struct sluice_port {
+	__u32 ifindex;        /* 0: no such device now */
+	__u32 reader;         /* enum sluice_reader */
+	__u32 overhead;       /* bytes that framing adds */
+	__u32 mpu;            /* smallest frame on the wire */
+	__u32 cells;          /* 1: ATM */
+	__u32 mtu;            /* of the device: largest IP packet */
+	__u64 ns_per_byte;    /* drain time of one byte in one ring, 20 fraction bits; 0 = not known yet */
+	struct sluice_codel_params guard;
+	__u64 guard_limit_ns;
+	__u64 reserved;
+};
+SLUICE_SIZE(sluice_port, 64);
+
+/* One match entry of a class; all criteria must hold, a zero mask or a full range always holds. */
+struct sluice_rule {
+	__u32 src[4], src_mask[4]; /* network order; IPv4 in the first word */
+	__u32 dst[4], dst_mask[4];
+	__u64 dscp;                /* bit per code point */
+	__u64 proto[4];            /* bit per protocol number */
+	__u16 sport_first, sport_last, dport_first, dport_last; /* host order, inclusive */
+	__u8 family;               /* 4, 6, 0 = any */
+	__u8 need_ports;           /* 1: only frames whose ports are known can match */
+	__u16 class_id;
+	__u32 reserved;
+};
+SLUICE_SIZE(sluice_rule, 120);
+
+enum sluice_isolate { SLUICE_ISOLATE_FLOW = 0, SLUICE_ISOLATE_SRC, SLUICE_ISOLATE_DST, SLUICE_ISOLATE_NONE };
+
+/* One transition of one generation. Writer: controller, before it flips sluice_control.generation. */
+struct sluice_transition {
+	__u32 to;                  /* port index */
+	__u32 shadow;              /* 1: count what would happen, forward all */
+	__u32 isolate;             /* enum sluice_isolate */
+	__u32 rule_count;
+	__u32 default_class;       /* class id */
+	__u32 bypass_on_loss;      /* 1: PASS all once the heartbeat is older than SLUICE_LOSS_NS */
+	__u32 reserved[2];
+	struct sluice_rule rules[SLUICE_MAX_RULES];
+};
+
+#define SLUICE_LOSS_NS 10000000000ull /* heartbeat older than this: the controller is lost */
+
+/* Load-time constants of the ingress program of one device: what they switch off costs nothing. */
+#define SLUICE_MAX_EGRESS 8
+struct sluice_ingress_config {
+	__u32 port;                /* port index of the device */
+	__u32 cpus;                /* possible CPUs: per-CPU rows of the count arrays */
+	__u32 ports;               /* ports of the policy */
+	__u32 seed[2];             /* of the flow hash */
+	__u32 xconnect;            /* 1: everything leaves by egress 0; 0: bpf_fib_lookup decides */
+	__u32 rules;               /* 1: some transition has rules */
+	__u32 frags;               /* 1: loaded as xdp.frags */
+	__u32 egress_count;
+	__u32 egress_ifindex[SLUICE_MAX_EGRESS];
+	__u32 egress_transition[SLUICE_MAX_EGRESS];
+	__u32 egress_port[SLUICE_MAX_EGRESS];
+	__u8 mac[6];               /* of the device, for forward: fib */
+	__u8 check_mac;
+	__u8 loss_bypass;          /* 1: some transition wants bypass_on_loss */
+};
+
+/* Bitmap of buckets that became active since the controller last looked. Writers: ingress sets, controller clears. */
+struct sluice_touched {
+	__u64 word[SLUICE_FLOWS / 64];
+};
+
+/* Records of the events ring buffer. */
+enum sluice_event_kind { SLUICE_EVENT_WAKE = 1, SLUICE_EVENT_VERDICT };
+
+struct sluice_event {
+	__u32 kind;
+	__u32 cpu;
+	__u64 time_ns;
+	__u32 ingress_port, egress_port;
+	__u32 class_id, bucket;
+	__u32 outcome;             /* enum sluice_outcome */
+	__u32 length;              /* wire bytes */
+	__u64 delay_ns;            /* phantom */
+	__u64 ring_delay_ns;       /* predicted for the TX ring */
+	__u8 src[16], dst[16];     /* IPv4 in the first 4 bytes */
+	__u16 sport, dport;        /* host order */
+	__u8 family, proto, dscp, ecn;
+};
+SLUICE_SIZE(sluice_event, 96);
+
+#endif

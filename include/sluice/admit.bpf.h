@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The admission decision: may this frame join the TX ring of that port now? Decides by the phantom delay of the
+ * frame's flow and by the guard of the ring; knows nothing of headers or routes. Our ingress program includes it,
+ * and so can anybody's XDP program that redirects through sl_devmap.
+ */
+#ifndef SLUICE_ADMIT_BPF_H
+#define SLUICE_ADMIT_BPF_H
+
+#include "codel.h"
+#include "maps.bpf.h"
+
+/* A clock read costs more than the rest of the decision, so frames that come closer than this share one... */
+#define SLUICE_CLOCK_SPACING_NS 1000
+/* ... in groups of this many; the egress hook refreshes it once per bulk. */
+#define SLUICE_CLOCK_SHARE 16
+
+/* What is asked. */
+struct sluice_request {
+	__u32 port;      /* egress port index */
+	__u32 class_id;
+	__u32 hash;      /* of the flow, see sluice_hash_final() */
+	__u32 wire;      /* bytes on the wire */
+	__u32 cpu, cpus;
+	__u32 ect;       /* ECN-capable packet: CE can be set */
+	__u32 l4s;       /* ECT(1) packet */
+	__u32 shadow;    /* compute, count as would_*, admit */
+};
+
+/* What is answered, with the figures that led to it. */
+struct sluice_answer {
+	__u32 outcome;   /* SLUICE_FORWARD, SLUICE_MARK or SLUICE_DROP_* */
+	__u32 bucket;
+	__u64 delay_ns;  /* phantom delay, computed only for frames that are not simply admitted */
+	__u64 ring_ns;   /* predicted delay in the TX ring */
+	struct sluice_tx *tx; /* for sluice_note_redirect() */
+};
+
+SLUICE_INLINE __u64 sluice_now(struct sluice_clock *c)
+{
+	__u64 jiffies = bpf_jiffies64();
+	__u64 now;
+
+	if (c->left && c->jiffies == jiffies) {
+		c->left--;
+		return c->now_ns;
+	}
+	now = bpf_ktime_get_ns();
+	c->left = now - c->now_ns < SLUICE_CLOCK_SHARE * SLUICE_CLOCK_SPACING_NS ? SLUICE_CLOCK_SHARE - 1 : 0;
+	c->jiffies = jiffies;
+	c->now_ns = now;
+	return now;
+}
+
+/* Seeded multiply-and-fold: two rounds spread any one-bit difference over the word. */
+SLUICE_INLINE __u64 sluice_hash_mix(__u64 h, __u64 v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15ull;
+	return h ^ (h >> 29);
+}
+
+SLUICE_INLINE __u32 sluice_hash_final(__u64 h)
+{
+	h *= 0xbf58476d1ce4e5b9ull;
+	return (__u32)(h >> 32) | 1; /* 0 means: free bucket */
+}
+
+/* The bucket of a flow: its own, else a free or forgotten one, else one that it has to share. The search starts at a
+ * way that the hash picks: were it always the first, the flows in use would crowd into a quarter of the cache. */
+SLUICE_INLINE struct sluice_flow *sluice_find_flow(const struct sluice_request *q, __u64 vt, __u32 *bucket)
+{
+	__u32 set_index = (q->hash >> 1) & (SLUICE_FLOWS / SLUICE_FLOW_WAYS - 1), first = q->hash >> 30;
+	struct sluice_flow_set *set = bpf_map_lookup_elem(&sl_flows, &set_index);
+	struct sluice_flow *f = 0, *spare = 0;
+	__u32 i, way, spare_way = 0;
+
+	if (!set)
+		return 0;
+#pragma unroll
+	for (i = 0; i < SLUICE_FLOW_WAYS; i++) {
+		way = (first + i) & (SLUICE_FLOW_WAYS - 1);
+		f = &set->way[way];
+		if (f->tag == q->hash && f->class_id == q->class_id) {
+			*bucket = set_index * SLUICE_FLOW_WAYS + way;
+			return f;
+		}
+		if (!f->listed && !spare) {
+			spare = f;
+			spare_way = way;
+		}
+	}
+	if (!spare) {
+		/* All in use: share. The two flows then count as one, which is what any hashed queue does. */
+		*bucket = set_index * SLUICE_FLOW_WAYS + first;
+		return &set->way[first & (SLUICE_FLOW_WAYS - 1)];
+	}
+	spare->finish = vt;
+	spare->codel.first_above_ns = 0;
+	spare->codel.count = 0;
+	spare->codel.last_count = 0;
+	spare->codel.dropping = 0;
+	spare->tag = q->hash;
+	spare->class_id = q->class_id;
+	spare->pressure = 0;
+	spare->bytes = 0;
+	spare->packets = 0;
+	spare->refused = 0;
+	*bucket = set_index * SLUICE_FLOW_WAYS + spare_way;
+	return spare;
+}
+
+/* Tell the controller that the bucket is in use; it takes the mark away when the flow has gone idle. */
+SLUICE_INLINE void sluice_list_flow(struct sluice_flow *f, __u32 bucket)
+{
+	__u32 zero = 0;
+	struct sluice_touched *t = bpf_map_lookup_elem(&sl_touched, &zero);
+
+	f->listed = 1;
+	if (t)
+		__sync_fetch_and_or(&t->word[(bucket / 64) & (SLUICE_FLOWS / 64 - 1)], 1ull << (bucket & 63));
+}
+
+/* The controller is late, or gone: go on from here with the rates it left, so that virtual time never stands still.
+ * Whoever wins the exchange does it. */
+SLUICE_INLINE void sluice_carry_on(struct sluice_share *s, __u64 vt, __u64 now)
+{
+	__u64 t0 = s->t0_ns;
+
+	if (__sync_val_compare_and_swap(&s->t0_ns, t0, now) == t0)
+		s->vt0 = vt;
+}
+
+/* The ring's own guard: independent of the controller, blind to flows except that idle ones go last. */
+SLUICE_INLINE int sluice_guard(struct sluice_tx *tx, const struct sluice_port *port, __u64 lag, __u64 ring_ns)
+{
+	if (tx->signals && !ring_ns)
+		tx->signals = 0; /* the ring has drained since: old signals are nobody's */
+	if (tx->signals && (lag || tx->signals > 1)) {
+		tx->signals--;
+		return 1;
+	}
+	return ring_ns > port->guard_limit_ns;
+}
+
+/* The law of a flow. Below target, the common case, costs two comparisons. */
+SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
+				    const struct sluice_request *q, __u64 lag, __u64 now, __u64 *delay_ns)
+{
+	__u32 mark = q->ect && c->mark, l4s = q->l4s && c->mark, signal;
+	__u64 delay, limit = s->limit_bytes;
+
+	if (lag <= s->target_bytes) {
+		if (f->codel.first_above_ns) {
+			f->codel.first_above_ns = 0;
+			f->codel.dropping = 0;
+		}
+		return l4s && lag > s->step_bytes ? SLUICE_MARK : SLUICE_FORWARD;
+	}
+	delay = sluice_delay_ns(s, lag);
+	*delay_ns = delay;
+	signal = sluice_codel_signal(&f->codel, &c->codel, delay, now);
+	if (f->pressure >= SLUICE_UNRESPONSIVE)
+		limit = s->short_limit_bytes;
+	else if (mark)
+		limit = 2 * s->limit_bytes; /* CE before a drop: an ECN flow gets the room to react */
+	if (lag > limit) {
+		f->pressure += f->pressure < 254 ? 2 : 0;
+		return SLUICE_DROP_LIMIT;
+	}
+	if (mark && lag > s->limit_bytes)
+		return SLUICE_MARK;
+	if (l4s)
+		return SLUICE_MARK;
+	if (!signal)
+		return SLUICE_FORWARD;
+	return mark ? SLUICE_MARK : SLUICE_DROP_CODEL;
+}
+
+SLUICE_INLINE __u32 sluice_would(__u32 outcome)
+{
+	switch (outcome) {
+	case SLUICE_MARK:
+		return SLUICE_WOULD_MARK;
+	case SLUICE_DROP_CODEL:
+		return SLUICE_WOULD_CODEL;
+	default:
+		return SLUICE_WOULD_LIMIT;
+	}
+}
+
+/* What the caller has looked up already: each look-up costs as much as ten instructions. */
+struct sluice_rows {
+	const struct sluice_port *port; /* of the egress */
+	struct sluice_clock *clock;     /* of this CPU */
+};
+
+/* Decide, charge the flow and count. The caller redirects, marks or drops as told; when its redirect fails after
+ * all, that frame has been charged for nothing, which the next tick absorbs. Returns 0, or -1 when a map index is
+ * out of range: a bug of the caller, who should then let the frame pass to the kernel. */
+SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct sluice_rows *rows,
+				    struct sluice_answer *a)
+{
+	__u32 class_id = q->class_id;
+	__u32 class_row = class_id * q->cpus + q->cpu, tx_row = q->port * q->cpus + q->cpu;
+	struct sluice_class *c = bpf_map_lookup_elem(&sl_classes, &class_id);
+	struct sluice_class_count *count = bpf_map_lookup_elem(&sl_class_counts, &class_row);
+	struct sluice_tx *tx = bpf_map_lookup_elem(&sl_tx, &tx_row);
+	struct sluice_share *s;
+	struct sluice_flow *f;
+	__u64 now, vt, lag;
+
+	if (!c || !count || !tx)
+		return -1;
+	a->tx = tx;
+	now = sluice_now(rows->clock);
+	s = &c->share[c->current & 1];
+	vt = sluice_vt(s, now);
+	if ((__s64)(now - s->t0_ns) > (__s64)SLUICE_HORIZON_NS)
+		sluice_carry_on(s, vt, now);
+	f = sluice_find_flow(q, vt, &a->bucket);
+	if (!f)
+		return -1;
+	lag = sluice_lag(f->finish, vt);
+	a->delay_ns = 0;
+	a->ring_ns = (__s64)(tx->empty_at_ns - now) > 0 ? tx->empty_at_ns - now : 0;
+	if (!q->shadow && sluice_guard(tx, rows->port, lag, a->ring_ns))
+		a->outcome = SLUICE_DROP_RING;
+	else
+		a->outcome = sluice_flow_law(f, c, s, q, lag, now, &a->delay_ns);
+	if (q->shadow && a->outcome != SLUICE_FORWARD) {
+		count->would[sluice_would(a->outcome)]++;
+		if (a->outcome > SLUICE_MARK) {
+			/* The simulated policy dropped it, so nobody is charged. */
+			a->outcome = SLUICE_FORWARD;
+			count->outcome[SLUICE_FORWARD]++;
+			return 0;
+		}
+		a->outcome = SLUICE_FORWARD;
+	}
+	if (a->outcome > SLUICE_MARK) {
+		f->refused++;
+		count->outcome[a->outcome < SLUICE_CLASS_OUTCOMES ? a->outcome : SLUICE_DROP_RING]++;
+		return 0;
+	}
+	f->finish = vt + lag + q->wire;
+	f->bytes += q->wire;
+	f->packets++;
+	if (f->pressure)
+		f->pressure--;
+	if (!f->listed)
+		sluice_list_flow(f, a->bucket);
+	count->admitted_bytes += q->wire;
+	count->outcome[a->outcome]++;
+	return 0;
+}
+
+/* The same for callers who hold no rows. */
+SLUICE_INLINE int sluice_admit(const struct sluice_request *q, struct sluice_answer *a)
+{
+	__u32 port_id = q->port, cpu = q->cpu;
+	struct sluice_rows rows = {};
+
+	rows.port = bpf_map_lookup_elem(&sl_ports, &port_id);
+	rows.clock = bpf_map_lookup_elem(&sl_clocks, &cpu);
+	return rows.port && rows.clock ? sluice_admit_rows(q, &rows, a) : -1;
+}
+
+/* Note an admitted frame's length for the egress hook, which sees only how many frames went. Call it for each frame
+ * that bpf_redirect_map() accepted. */
+SLUICE_INLINE void sluice_note_redirect(const struct sluice_request *q, const struct sluice_answer *a)
+{
+	a->tx->pending[a->tx->head & (SLUICE_PENDING - 1)] = q->wire;
+	a->tx->head++;
+}
+
+#endif

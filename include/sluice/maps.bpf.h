@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The maps that the programs and the controller share. Sizes marked "set at load" depend on the policy and the
+ * machine; the controller sets them before it loads. Arrays are mmap-able so that the controller reads and writes
+ * them without system calls.
+ */
+#ifndef SLUICE_MAPS_BPF_H
+#define SLUICE_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+
+#define SLUICE_ARRAY(name_, type_, entries_)                                                                    \
+	struct {                                                                                                \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                               \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                              \
+		__uint(max_entries, entries_);                                                                  \
+		__type(key, __u32);                                                                             \
+		__type(value, type_);                                                                           \
+	} name_ SEC(".maps")
+
+SLUICE_ARRAY(sl_control, struct sluice_control, 1);
+SLUICE_ARRAY(sl_ports, struct sluice_port, SLUICE_MAX_PORTS);
+SLUICE_ARRAY(sl_transitions, struct sluice_transition, 2 * SLUICE_MAX_TRANSITIONS); /* [generation][transition] */
+SLUICE_ARRAY(sl_classes, struct sluice_class, 2 * SLUICE_MAX_CLASSES);
+SLUICE_ARRAY(sl_flows, struct sluice_flow_set, SLUICE_FLOWS / SLUICE_FLOW_WAYS);
+SLUICE_ARRAY(sl_touched, struct sluice_touched, 1);
+SLUICE_ARRAY(sl_clocks, struct sluice_clock, 1);             /* [cpu], set at load */
+SLUICE_ARRAY(sl_class_counts, struct sluice_class_count, 1); /* [class][cpu], set at load */
+SLUICE_ARRAY(sl_port_counts, struct sluice_port_count, 1);   /* [port][cpu], set at load */
+SLUICE_ARRAY(sl_tx, struct sluice_tx, 1);                    /* [port][cpu], set at load */
+SLUICE_ARRAY(sl_rings, struct sluice_ring, 1);               /* [port][ring], set at load */
+SLUICE_ARRAY(sl_stamps, struct sluice_stamps, 1);            /* [port][ring], set at load */
+
+/* Egress devices by port index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, SLUICE_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, struct bpf_devmap_val);
+} sl_devmap SEC(".maps");
+
+/* Port index by ifindex, for the tracepoints. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * SLUICE_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} sl_port_of SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} sl_events SEC(".maps");
+
+#endif

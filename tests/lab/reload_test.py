@@ -1,0 +1,111 @@
+"""The policy changes while packets flow: nothing is lost or forgotten, and a bad file changes nothing."""
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from dataclasses import replace
+
+from lab import Lab
+from lab_case import LabCase, counters, once_more_when_noisy, port, sluice, wire_mbit
+from netns import in_namespace
+from scene import SCENES
+from treatments import Sluice
+
+SWAPS = 50
+OK, INVALID = 0, 3  # exit codes of sluicectl
+
+
+def sluicectl(lab: Lab, treatment: Sluice, *words: str) -> subprocess.CompletedProcess:
+    argv = [lab.binary("sluicectl"), "--control-socket", str(treatment.control), *words]
+    return subprocess.run(in_namespace(lab.router, argv), capture_output=True, text=True, timeout=10)
+
+
+class Reload(LabCase):
+    def never_down(self, lab: Lab, treatment: Sluice) -> None:
+        now = counters(treatment.status(lab))
+        fallen = {path: (before, now.get(path)) for path, before in self.seen.items() if now.get(path, -1) < before}
+        self.fallen |= fallen
+        self.seen = now
+
+    def swap_often(self, lab: Lab, treatment: Sluice) -> None:
+        for i in range(SWAPS):
+            text = self.good.replace("mode: enforce", f"mode: enforce\n    aqm: {{limit: {8 + i % 5}ms}}")
+            treatment.running_policy.write_text(text)
+            if i % 5 == 4:  # the other way; it answers in the log only
+                treatment.process.signal(signal.SIGHUP)
+                time.sleep(0.02)
+            else:
+                self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)
+            if i % 5 == 0:
+                self.never_down(lab, treatment)
+
+    def refuse(self, lab: Lab, treatment: Sluice) -> None:
+        before = treatment.status(lab)
+        treatment.running_policy.write_text(self.good.replace("mode: enforce", "mode: enforcee"))
+        line = next(i for i, text in enumerate(self.good.splitlines(), 1) if "mode: enforce" in text)
+        where = f"{treatment.running_policy}:{line}:11"
+        refused = sluicectl(lab, treatment, "reload")
+        log_before = treatment.process.messages()
+        treatment.process.signal(signal.SIGHUP)
+        time.sleep(0.3)
+        log = treatment.process.messages()[len(log_before):]
+        after = treatment.status(lab)
+        self.note(exit=refused.returncode, says=refused.stderr.splitlines()[0] if refused.stderr else "", wanted=where)
+        self.assertEqual(refused.returncode, INVALID)
+        self.assertIn(where, refused.stderr)
+        self.assertIn(where, log_before)
+        self.assertIn(where, log)
+        self.assertEqual(after["policy_generation"], before["policy_generation"])
+        self.assertEqual(after["policy_sha256"], before["policy_sha256"])
+        self.assertEqual(after["reloads_failed"], before["reloads_failed"] + 2)
+        self.assertFalse(after["last_reload_ok"])
+        self.assertGreater(port(after)["sent_packets"], port(before)["sent_packets"])
+
+    @once_more_when_noisy
+    def test_under_load(self) -> None:
+        treatment = sluice()
+        self.seen: dict[str, int] = {}
+        self.fallen: dict[str, tuple] = {}
+        times: dict[str, float] = {}
+
+        def reload_all(lab: Lab, until) -> None:
+            self.good = treatment.policy_text(lab)
+            until(2)
+            begin = time.monotonic()
+            self.swap_often(lab, treatment)
+            times["swapped"] = 2 + time.monotonic() - begin
+            self.refuse(lab, treatment)
+            treatment.running_policy.write_text(self.good.replace("50mbit", "25mbit"))
+            self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)
+            times["slower"] = 2 + time.monotonic() - begin
+            self.never_down(lab, treatment)
+            status = treatment.status(lab)
+            self.assertEqual(port(status)["policy_rate_bytes_per_s"], 25e6 / 8)
+            self.assertGreaterEqual(status["reloads_ok"], SWAPS)
+            until(min(9.8, times["slower"] + 3))
+            self.never_down(lab, treatment)
+
+        figures = self.measure(replace(SCENES["tcp"], seconds=8), treatment, reload_all)
+        swapping = wire_mbit(figures, 2, times["swapped"])
+        slower = wire_mbit(figures, times["slower"] + 0.5, times["slower"] + 3)
+        self.note(**times, mbit_while_swapping=swapping, mbit_at_25=slower, fell=self.fallen)
+        self.assertEqual(self.fallen, {})
+        self.assertGreaterEqual(swapping, 0.7 * 50)
+        self.assertLessEqual(slower, 1.04 * 25)
+        self.assertGreaterEqual(slower, 0.85 * 25)
+        self.assertLessEqual(figures["probe_loss"], 0.01)
+
+    def test_other_devices_need_a_restart(self) -> None:
+        """Refused as a whole, with the cure; the running policy stays."""
+        treatment = sluice()
+        with self.lab(treatment) as lab:
+            good = treatment.policy_text(lab)
+            treatment.running_policy.write_text(good.replace(lab.wan, "lo"))
+            refused = sluicectl(lab, treatment, "reload", "-o", "json")
+            self.note(exit=refused.returncode, says=json.loads(refused.stdout).get("error"))
+            self.assertEqual(refused.returncode, 1)
+            self.assertEqual(port(treatment.status(lab))["device"], lab.wan)
+            treatment.running_policy.write_text(good)
+            self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)

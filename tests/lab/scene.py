@@ -1,0 +1,181 @@
+"""Scenes: which traffic, which link; and the measurement of one scene under one treatment."""
+from __future__ import annotations
+
+import fcntl
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator
+
+import results
+from lab import Lab, LabOptions
+from machine import CpuTimes
+from traffic import Traffic, TrafficOptions
+from treatments import Account, Kernel, Raw, Sluice, Treatment, rate_bits
+
+Progress = Callable[[str], None]
+# What else happens while traffic flows: gets the lab and a function that sleeps until t seconds after the start.
+Interference = Callable[[Lab, Callable[[float], None]], None]
+
+
+@dataclass
+class Scene:
+    """One experiment. Times: warm-up, then `seconds` that are measured; what happens in the warm-up is plotted only."""
+
+    name: str
+    rate: str = "50mbit"
+    ring: int = 1000
+    rtt_ms: float = 20
+    flows: int = 4
+    congestion_controls: list[str] = field(default_factory=lambda: ["cubic"])
+    flood_ratio: float = 0  # of the link's rate; 0 = no flood
+    step: float = 0  # the rate is multiplied by this at half of the measured time; 0 = no step
+    policy_rate: bool = True  # sluice is told the rate
+    seconds: float = 12
+    warmup: float = 2
+    ipv6: bool = False
+    ecn: bool = False
+    queues: int = 1
+    pfifo: int = 100
+    probe_interval_ms: float = 5
+    slowlink_options: list[str] = field(default_factory=list)  # see slowlink --help
+    schedule: str = ""  # instead of step: "7s:25mbit,9s:50mbit", seconds of the run
+
+    @property
+    def step_s(self) -> float:
+        return self.warmup + self.seconds / 2
+
+    @property
+    def end_s(self) -> float:
+        return self.warmup + self.seconds
+
+    def windows(self) -> list[tuple[float, float]]:
+        return [(self.warmup, self.end_s), (self.step_s, self.end_s)]
+
+    def link_schedule(self) -> str:
+        if self.step:
+            return f"{self.step_s}s:{int(rate_bits(self.rate) * self.step)}bit"
+        return self.schedule
+
+    def lab_options(self, bin_dir: Path, treatment: str) -> LabOptions:
+        # Super frames made by GRO would be counted once by a qdisc that drops them.
+        return LabOptions(bin_dir=bin_dir, rate=self.rate, schedule=self.link_schedule(), ring=self.ring,
+                          rtt_ms=self.rtt_ms, queues=self.queues, windows=self.windows(), ecn=self.ecn,
+                          slowlink_options=self.slowlink_options, router_gro=treatment != "kernel")
+
+    def traffic_options(self) -> TrafficOptions:
+        flood = f"{int(rate_bits(self.rate) * self.flood_ratio)}bit" if self.flood_ratio else ""
+        return TrafficOptions(flows=self.flows, congestion_controls=self.congestion_controls, flood_rate=flood,
+                              ipv6=self.ipv6, probe_interval_ms=self.probe_interval_ms)
+
+
+SCENES = {scene.name: scene for scene in (
+    Scene("tcp"),
+    Scene("mixed", flows=16, congestion_controls=["cubic", "reno", "bbr"]),
+    Scene("flood", flood_ratio=3),
+    Scene("ratestep", step=0.5, policy_rate=False),
+)}
+
+
+LINK_KEYS = ("late_mean_us", "late_max_us", "credit_ms", "cpu_s", "wakeups", "queue_frames")
+
+
+def make_treatment(name: str, scene: Scene) -> Treatment:
+    if name == "raw":
+        return Raw()
+    if name == "kernel":
+        return Kernel(rate=scene.rate, pfifo=scene.pfifo)
+    return Sluice(rate=scene.rate if scene.policy_rate else None)
+
+
+@dataclass
+class Counters:
+    """One reading of everyone's counters, taken while nothing moves."""
+
+    received: int  # frames that entered the router's fast port
+    arrived: int  # frames of the source that reached the slow link
+    forwarded_by_kernel: int  # of these, sent by the router's stack
+    account: Account
+    devices: dict[str, int]
+
+    @classmethod
+    def read(cls, lab: Lab, treatment: Treatment) -> Counters:
+        link = lab.link.command("stats")
+        lan, wan = (lab.device_counters(lab.router, device) for device in (lab.lan, lab.wan))
+        source = lab.device_counters(lab.source, lab.source_device)
+        devices = {"source_tx_packets": source["tx_packets"], "source_tx_dropped": source["tx_dropped"],
+                   "lan_rx_packets": lan["rx_packets"], "lan_rx_dropped": lan["rx_dropped"],
+                   "wan_tx_packets": wan["tx_packets"], "wan_tx_dropped": wan["tx_dropped"]}
+        return cls(lan["rx_packets"], link["of_source"], link["stack_frames_of_source"], treatment.account(lab),
+                   devices)
+
+
+def accounting(before: Counters, after: Counters) -> dict:
+    """Frames that entered the router, less those that reached the link or that somebody counted with a reason.
+
+    Frames passed to the kernel are its business: those it forwarded have arrived and are not counted twice.
+    """
+    account = after.account.minus(before.account)
+    received, arrived = after.received - before.received, after.arrived - before.arrived
+    by_kernel = min(after.forwarded_by_kernel - before.forwarded_by_kernel, account.passed)
+    devices = {name: n - before.devices[name] for name, n in after.devices.items()}
+    return {"unexplained": received - arrived - account.lost - (account.passed - by_kernel), "received": received,
+            "arrived": arrived, "forwarded_by_kernel": after.forwarded_by_kernel - before.forwarded_by_kernel,
+            "verdicts": account.verdicts, "devices": devices, "status": account.status}
+
+
+def sleep_with_progress(seconds: float, traffic: Traffic, progress: Progress) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        progress(f"{left:4.0f} s left")
+        time.sleep(min(1.0, left))
+        traffic.check()
+
+
+@contextmanager
+def alone(progress: Progress, patience_s: float = 120) -> Iterator[None]:
+    """One measurement at a time on a machine: two would measure each other. Impatient in the end."""
+    with open("/run/lock/sluice-lab", "w") as lock:
+        end = time.monotonic() + patience_s
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                progress("waiting for another run")
+                time.sleep(0.2)
+        yield
+
+
+def measure(scene: Scene, treatment: Treatment, bin_dir: Path, progress: Progress = lambda _: None,
+            during: Interference | None = None) -> dict:
+    """One run: the figures, plus everything needed to plot it under "plot"."""
+    with alone(progress), Lab(scene.lab_options(bin_dir, treatment.name)) as lab:
+        traffic = Traffic(lab, scene.traffic_options())
+        treatment.start(lab)
+        traffic.prepare()
+        lab.settle()
+        before = Counters.read(lab, treatment)
+        begin, cpu = time.monotonic(), CpuTimes.read()
+        traffic.start(lab.link.command("go")["time_ns"], scene.windows())
+
+        def until(second: float) -> None:
+            sleep_with_progress(second - (time.monotonic() - begin), traffic, progress)
+
+        if during:
+            during(lab, until)
+        until(scene.end_s)
+        machine = CpuTimes.read().since(cpu)
+        probe = traffic.stop()
+        lab.mute_source()
+        quiet = lab.wait_quiet(0.3)
+        after = Counters.read(lab, treatment)
+        treatment.stop(lab)
+        report = lab.link.stop()
+    figures = results.link_figures(report, scene.flows, scene.flood_ratio > 0) | results.probe_figures(probe)
+    if scene.step:
+        figures |= results.step_figures(report, scene.step_s)
+    link = {key: report[key] for key in LINK_KEYS}
+    return figures | accounting(before, after) | {
+        "quiet": quiet, "link": link, "cpu": machine, "plot": results.plot_data(report, probe, scene.flows)}

@@ -1,0 +1,232 @@
+// Capacity tracker against a simulated ring whose true rate the test knows: it must find the rate, follow it,
+// and not be fooled by spans that tell the rate of the sources instead of the link's.
+#include "control/capacity.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice {
+namespace {
+
+constexpr double kFrame = 1538, kTick_s = 0.001;
+
+// A FIFO of whole frames with a drain rate; arrivals come at the start of a step.
+class Link {
+  public:
+    explicit Link(double bytes_per_s, uint32_t size = 1000) : rate_(bytes_per_s) { seen_.size = size; }
+
+    void set_rate(double bytes_per_s) { rate_ = bytes_per_s; }
+    RingObservation step(double offered_bytes, double dt_s) {
+        offered_ += offered_bytes;
+        if (waiting_ < kFrame && offered_ >= kFrame)
+            seen_.empties++;
+        for (; offered_ >= kFrame && waiting_ / kFrame < seen_.size - 1; offered_ -= kFrame)
+            waiting_ += kFrame;
+        offered_ = std::min(offered_, kFrame);
+        credit_ = waiting_ > 0 ? credit_ + rate_ * dt_s : 0;
+        for (; credit_ >= kFrame && waiting_ > 0; credit_ -= kFrame) {
+            waiting_ -= kFrame;
+            drained_ += kFrame;
+        }
+        seen_.readable = true;
+        seen_.drained_bytes = static_cast<uint64_t>(drained_);
+        seen_.waiting_bytes = static_cast<uint64_t>(waiting_);
+        seen_.occupancy = static_cast<uint32_t>(std::lround(waiting_ / kFrame));
+        return seen_;
+    }
+    double waiting() const { return waiting_; }
+
+  private:
+    double rate_, offered_ = 0, waiting_ = 0, credit_ = 0, drained_ = 0;
+    RingObservation seen_;
+};
+
+// Sources that always want more, behind a phantom queue that is kept at its limit: what the ring gets is what
+// was granted, but for the time before the first measurement, when slow start fills the ring.
+struct ClosedLoop {
+    CapacityConfig config;
+    CapacityState state;
+    Link link;
+    double link_bytes_per_s, phantom_bytes = 0, granted_bytes = 0, elapsed_s = 0;
+
+    explicit ClosedLoop(double bytes_per_s) : link(bytes_per_s), link_bytes_per_s(bytes_per_s) {
+        config.mtu_bytes = kFrame;
+    }
+    void run(double seconds) {
+        for (int i = 0; i < std::lround(seconds / kTick_s); i++) {
+            const double limit = std::max(4 * kFrame, 0.010 * state.capacity_bytes_per_s);
+            const double offer = state.capacity_bytes_per_s > 0 ? std::max(0.0, limit - phantom_bytes)
+                                                                : 1.5 * link_bytes_per_s * kTick_s;
+            phantom_bytes += offer;
+            const RingObservation seen = link.step(offer, kTick_s);
+            capacity_step(state, config, seen, {phantom_bytes, true}, kTick_s);
+            phantom_bytes = std::max({0.0, phantom_bytes - granted(state) * kTick_s, link.waiting()});
+            granted_bytes += granted(state) * kTick_s;
+            elapsed_s += kTick_s;
+        }
+    }
+};
+
+class CapacityAtRate : public testing::TestWithParam<double> {};
+
+TEST_P(CapacityAtRate, FindsTheRate) {
+    ClosedLoop loop(GetParam());
+    loop.run(3);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, GetParam(), 0.05 * GetParam());
+    EXPECT_LT(loop.link.waiting() / GetParam(), 0.03) << "the ring drains to its target";
+}
+
+TEST_P(CapacityAtRate, FollowsHalving) {
+    ClosedLoop loop(GetParam());
+    loop.run(3);
+    loop.link.set_rate(GetParam() / 2);
+    loop.run(0.5);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, GetParam() / 2, 0.05 * GetParam());
+    loop.run(2);
+    EXPECT_LT(loop.link.waiting() / GetParam(), 0.03);
+}
+
+TEST_P(CapacityAtRate, FollowsDoubling) {
+    ClosedLoop loop(GetParam());
+    loop.run(3);
+    loop.link.set_rate(GetParam() * 2);
+    loop.run(3);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, GetParam() * 2, 0.15 * GetParam());
+}
+
+TEST_P(CapacityAtRate, OneStalledReaderIsNoNewRate) {
+    ClosedLoop loop(GetParam());
+    loop.run(3);
+    const double before = loop.state.capacity_bytes_per_s;
+    loop.link.set_rate(0);
+    loop.run(0.020);
+    loop.link.set_rate(GetParam());
+    loop.run(0.1);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, before, 0.15 * before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rates, CapacityAtRate, testing::Values(2.5e6, 6.25e6, 12.5e6, 62.5e6),
+                         [](const auto &rate) {
+                             return std::to_string(static_cast<int>(rate.param * 8e-6)) + "mbit";
+                         });
+
+TEST(Capacity, NothingIsMeasuredWhileTheRingEmpties) {
+    CapacityConfig config;
+    CapacityState state;
+    Link link(12.5e6);
+    for (int i = 0; i < 2000; i++) // 3 frames per tick, drained within it
+        capacity_step(state, config, link.step(3 * kFrame, kTick_s), {0, false}, kTick_s);
+    EXPECT_EQ(state.drain_bytes_per_s, 0);
+    EXPECT_EQ(state.capacity_bytes_per_s, 0) << "5 MB/s is what the sources sent";
+    EXPECT_GT(granted(state), 1e9) << "an unknown link is not throttled";
+}
+
+TEST(Capacity, LightLoadDoesNotLowerAKnownRate) {
+    ClosedLoop loop(12.5e6);
+    loop.run(2);
+    const double before = loop.state.capacity_bytes_per_s;
+    for (int i = 0; i < 5000; i++)
+        capacity_step(loop.state, loop.config, loop.link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {0, false},
+                      kTick_s);
+    EXPECT_GT(loop.state.capacity_bytes_per_s, 0.95 * before);
+}
+
+TEST(Capacity, APolicyRateIsUsedAtOnce) {
+    CapacityConfig config;
+    config.policy_bytes_per_s = 1e6;
+    CapacityState state;
+    capacity_step(state, config, {}, {}, 0);
+    EXPECT_EQ(granted(state), 1e6);
+}
+
+TEST(Capacity, UnreadableRingLeavesThePolicyRate) {
+    CapacityConfig config;
+    config.policy_bytes_per_s = 1e6;
+    CapacityState state;
+    for (int i = 0; i < 1000; i++)
+        capacity_step(state, config, {}, {1e6, true}, kTick_s);
+    EXPECT_EQ(granted(state), 1e6);
+}
+
+TEST(Capacity, ALinkSlowerThanThePolicySaysIsFound) {
+    ClosedLoop loop(6.25e6);
+    loop.config.policy_bytes_per_s = 12.5e6;
+    loop.run(3);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, 6.25e6, 0.05 * 6.25e6);
+}
+
+// Held-back service may be given back, so a single tick can exceed the rate; their sum cannot.
+RC_GTEST_PROP(CapacityProperty, NeverMoreThanThePolicyPromises, ()) {
+    ClosedLoop loop(1e6 * *rc::gen::inRange(1, 50));
+    loop.config.policy_bytes_per_s = 1e6 * *rc::gen::inRange(1, 25);
+    const double promised = *loop.config.policy_bytes_per_s;
+    for (int phase = 0; phase < 4; phase++) {
+        loop.link.set_rate(1e6 * *rc::gen::inRange(0, 50));
+        for (int i = 0; i < 10; i++) {
+            loop.run(0.02);
+            RC_ASSERT(loop.state.capacity_bytes_per_s <= promised);
+            RC_ASSERT(loop.granted_bytes <= promised * loop.elapsed_s * 1.000001);
+        }
+    }
+}
+
+// A link that stands still for a while (pause frames, a radio that lost its cell) is slow, not unknown.
+TEST(Capacity, AStandstillIsNotAnUnknownLink) {
+    ClosedLoop loop(6.25e6);
+    loop.run(3);
+    for (int i = 0; i < 50; i++) {
+        loop.link.set_rate(0);
+        loop.run(0.01);
+        ASSERT_LE(granted(loop.state), 6.25e6 * 1.2)
+            << "after " << (i + 1) * 10 << " ms without a frame drained";
+    }
+    loop.link.set_rate(6.25e6);
+    loop.run(3);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, 6.25e6, 0.1 * 6.25e6);
+}
+
+// Whatever the ring shows, the figures that are published stay finite and not negative.
+RC_GTEST_PROP(CapacityProperty, AlwaysFinite, ()) {
+    CapacityConfig config;
+    if (*rc::gen::arbitrary<bool>())
+        config.policy_bytes_per_s = *rc::gen::inRange(1, 1'000'000'000);
+    CapacityState state;
+    RingObservation seen;
+    for (int i = 0; i < 60; i++) {
+        seen.readable = *rc::gen::inRange(0, 8) != 0;
+        seen.drained_bytes += *rc::gen::inRange<uint64_t>(0, 100'000);
+        seen.waiting_bytes = *rc::gen::inRange<uint64_t>(0, 1'500'000);
+        seen.occupancy = *rc::gen::inRange<uint32_t>(0, 1001);
+        seen.size = *rc::gen::element(0u, 1u, 256u, 1000u);
+        seen.empties += *rc::gen::inRange<uint32_t>(0, 2);
+        const double dt_s = *rc::gen::inRange(1, 50) * 0.001;
+        capacity_step(state, config, seen,
+                      {double(*rc::gen::inRange(0, 1'000'000)), *rc::gen::arbitrary<bool>()}, dt_s);
+        RC_ASSERT(std::isfinite(state.capacity_bytes_per_s));
+        RC_ASSERT(std::isfinite(state.headroom));
+        RC_ASSERT(std::isfinite(granted(state)));
+        RC_ASSERT(granted(state) >= 0);
+        RC_ASSERT(std::isfinite(state.queue_s));
+    }
+}
+
+TEST(Capacity, NoTimeAtAll) {
+    CapacityConfig config;
+    CapacityState state;
+    RingObservation seen{true, 0, 20'000, 20, 1000, 0};
+    for (int i = 0; i < 10; i++) {
+        seen.drained_bytes += 20'000;
+        capacity_step(state, config, seen, {10'000, true}, 0);
+    }
+    seen.occupancy = 0;
+    seen.empties++;
+    capacity_step(state, config, seen, {10'000, true}, 0);
+    EXPECT_TRUE(std::isfinite(state.capacity_bytes_per_s));
+    EXPECT_TRUE(std::isfinite(granted(state)));
+}
+
+} // namespace
+} // namespace sluice
