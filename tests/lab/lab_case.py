@@ -116,21 +116,10 @@ class LabCase(unittest.TestCase):
         self.addCleanup(injector.close)
         return injector
 
-    def standing_counters(self, lab: Lab, treatment: Treatment) -> Counters:
-        """Two readings that agree: a multicast report of the stack between two counters would stay unexplained."""
-        last = Counters.read(lab, treatment)
-        for _ in range(10):
-            time.sleep(0.15)
-            now = Counters.read(lab, treatment)
-            if now.devices == last.devices:
-                return now
-            last = now
-        return last
-
     @contextmanager
     def accounted(self, lab: Lab, treatment: Treatment) -> Iterator[None]:
         """No frame that the source sends inside is unexplained."""
-        before = self.standing_counters(lab, treatment)
+        before = Counters.read(lab, treatment)
         yield
         quiet = lab.wait_quiet(0.2)
         result = accounting(before, Counters.read(lab, treatment))
