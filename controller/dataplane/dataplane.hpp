@@ -7,21 +7,12 @@
 #include <vector>
 
 #include "core/result.hpp"
+#include "dataplane/facts.hpp"
+#include "dataplane/load.hpp"
 #include "dataplane/maps.hpp"
-#include "dataplane/netdev.hpp"
 #include "policy/compile.hpp"
 
 namespace sluice {
-
-enum class Hook { tracepoint, devmap };
-
-// What the dataplane found out about a port and did with it.
-struct PortFacts {
-    Netdev dev;
-    sluice_reader reader = SLUICE_READER_NONE;
-    std::string xdp_mode; // "native", "generic", or "" where no program is attached
-    std::string degraded; // reason and cure; empty when all is well
-};
 
 class Dataplane {
   public:

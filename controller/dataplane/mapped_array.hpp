@@ -32,17 +32,21 @@ template <class T> class MappedArray {
             munmap(data_, bytes());
     }
 
-    static Result<MappedArray> map(const bpf_map *map) {
-        MappedArray out;
-        out.size_ = bpf_map__max_entries(map);
-        if (bpf_map__value_size(map) != sizeof(T))
-            return fail(std::string("map ") + bpf_map__name(map) +
-                            ": value size differs from this daemon's contract",
+    // `name` is for messages.
+    static Result<MappedArray> map(int fd, const std::string &name) {
+        bpf_map_info info{};
+        uint32_t length = sizeof(info);
+        if (int err = bpf_obj_get_info_by_fd(fd, &info, &length))
+            return fail_errno(err, "ask for the size of map " + name);
+        if (info.value_size != sizeof(T))
+            return fail("map " + name + ": value size differs from this daemon's contract",
                         "daemon and BPF objects must be of one build");
-        void *p = mmap(nullptr, out.bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+        MappedArray out;
+        out.size_ = info.max_entries;
+        void *p = mmap(nullptr, out.bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED) {
             out.size_ = 0;
-            return fail_errno(errno, std::string("mmap of map ") + bpf_map__name(map));
+            return fail_errno(errno, "mmap of map " + name);
         }
         out.data_ = static_cast<T *>(p);
         return out;

@@ -1,0 +1,189 @@
+#include "dataplane/load.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <random>
+#include <sys/stat.h>
+
+#include "dataplane/libbpf_log.hpp"
+#include "egress.skel.h"
+#include "ingress.skel.h"
+
+namespace sluice {
+namespace {
+
+// Larger frames may come in several buffers, which a driver only gives to programs loaded as xdp.frags. Below
+// every driver's own limit: one 4 KiB page less head- and tailroom.
+constexpr uint32_t kLargestLinearMtu = 3000;
+
+struct SkeletonDeleter {
+    void operator()(egress *s) const { egress__destroy(s); }
+    void operator()(ingress *s) const { ingress__destroy(s); }
+};
+using Egress = std::unique_ptr<egress, SkeletonDeleter>;
+using Ingress = std::unique_ptr<ingress, SkeletonDeleter>;
+
+// Programs and daemon must speak of the same structures; a stale build directory is how they come apart.
+Result<> check_abi(uint32_t version, const char *object) {
+    if (version == SLUICE_ABI_VERSION)
+        return {};
+    return fail(std::string(object) + " BPF object has contract version " + std::to_string(version) +
+                    ", this daemon speaks " + std::to_string(SLUICE_ABI_VERSION),
+                "build both from the same tree");
+}
+
+// A descriptor of our own: the skeleton closes its own when it goes.
+Fd own(int fd) {
+    return Fd(fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+void size_maps(egress &object, uint32_t ports, uint32_t cpus) {
+    const auto &m = object.maps;
+    const uint32_t rows = SLUICE_MAX_PORTS * cpus;
+    bpf_map__set_max_entries(m.sl_clocks, cpus);
+    bpf_map__set_max_entries(m.sl_class_counts, 2 * SLUICE_MAX_CLASSES * cpus);
+    bpf_map__set_max_entries(m.sl_port_counts, rows);
+    bpf_map__set_max_entries(m.sl_tx, rows);
+    bpf_map__set_max_entries(m.sl_rings, rows);
+    bpf_map__set_max_entries(m.sl_stamps, ports * cpus);
+}
+
+void take_descriptors(Instance &instance, const egress &object) {
+    bpf_map *map;
+    bpf_object__for_each_map(map, object.obj) {
+        if (!bpf_map__is_internal(map))
+            instance.maps.emplace(bpf_map__name(map), own(bpf_map__fd(map)));
+    }
+    instance.sampler = own(bpf_program__fd(object.progs.sluice_sample));
+    instance.devmap_xmit = own(bpf_program__fd(object.progs.sluice_devmap_xmit));
+    instance.redirect_err = own(bpf_program__fd(object.progs.sluice_redirect_err));
+    instance.devmap_frame = own(bpf_program__fd(object.progs.sluice_devmap_frame));
+}
+
+uint32_t random_word() {
+    static thread_local std::random_device device;
+    return device();
+}
+
+void set_egress_list(sluice_ingress_config &config, const CompiledPolicy &policy, uint32_t port,
+                     const std::vector<PortFacts> &facts) {
+    for (uint32_t i = 0; i < policy.transitions.size(); i++) {
+        const CompiledTransition &t = policy.transitions[i];
+        if (std::find(t.from.begin(), t.from.end(), port) == t.from.end() ||
+            config.egress_count == SLUICE_MAX_EGRESS)
+            continue;
+        const uint32_t n = config.egress_count++;
+        config.egress_ifindex[n] = facts[t.to].dev.ifindex;
+        config.egress_transition[n] = i;
+        config.egress_port[n] = t.to;
+        config.xconnect = t.forward == Forward::xconnect;
+        config.loss_bypass |= t.image.bypass_on_loss;
+        config.rules |= t.image.rule_count > 0;
+    }
+}
+
+sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port,
+                                     const std::vector<PortFacts> &facts, uint32_t cpus) {
+    sluice_ingress_config config{};
+    config.port = port;
+    config.cpus = cpus;
+    config.ports = static_cast<uint32_t>(facts.size());
+    config.seed[0] = random_word();
+    config.seed[1] = random_word();
+    set_egress_list(config, policy, port, facts);
+    std::copy(facts[port].dev.mac.begin(), facts[port].dev.mac.end(), config.mac);
+    config.check_mac = !config.xconnect;
+    config.frags = facts[port].dev.mtu > kLargestLinearMtu;
+    config.rules = 1; // a later policy may bring rules; the program stays
+    config.loss_bypass = 1;
+    return config;
+}
+
+Result<> share_maps(const Instance &instance, ingress &object) {
+    for (const auto &[name, fd] : instance.maps) {
+        bpf_map *own_map = bpf_object__find_map_by_name(object.obj, name.c_str());
+        if (!own_map)
+            continue;
+        if (int err = bpf_map__reuse_fd(own_map, fd.get()))
+            return fail_errno(err, "share map " + name);
+    }
+    return {};
+}
+
+} // namespace
+
+int Instance::map(const std::string &name) const {
+    const auto found = maps.find(name);
+    return found == maps.end() ? -1 : found->second.get();
+}
+
+Result<Instance> load_egress(uint32_t ports, uint32_t cpus, Hook hook) {
+    const Egress object(egress__open());
+    if (!object)
+        return fail_errno(errno, "open the egress BPF object");
+    if (auto r = check_abi(object->rodata->abi_version, "egress"); !r)
+        return tl::unexpected(r.error());
+    size_maps(*object, ports, cpus);
+    object->rodata->cpus = cpus;
+    struct stat netns {};
+    if (stat("/proc/self/ns/net", &netns) != 0)
+        return fail_errno(errno, "stat /proc/self/ns/net", "mount /proc");
+    object->rodata->netns = static_cast<uint32_t>(netns.st_ino);
+    object->rodata->devmap_hook = hook == Hook::devmap;
+    bpf_program__set_autoload(object->progs.sluice_devmap_frame, hook == Hook::devmap);
+    LibbpfLog log;
+    if (int err = egress__load(object.get()))
+        return fail_errno(err, "load the egress programs", log.tail());
+    Instance instance;
+    take_descriptors(instance, *object);
+    return instance;
+}
+
+Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
+    Maps maps;
+    maps.cpus = cpus;
+    auto take = [&](auto &array, const char *name) -> Result<> {
+        auto mapped = std::remove_reference_t<decltype(array)>::map(instance.map(name), name);
+        if (!mapped)
+            return tl::unexpected(mapped.error());
+        array = std::move(*mapped);
+        return {};
+    };
+    auto taken = take(maps.control, "sl_control")
+                     .and_then([&] { return take(maps.ports, "sl_ports"); })
+                     .and_then([&] { return take(maps.transitions, "sl_transitions"); })
+                     .and_then([&] { return take(maps.classes, "sl_classes"); })
+                     .and_then([&] { return take(maps.flows, "sl_flows"); })
+                     .and_then([&] { return take(maps.touched, "sl_touched"); })
+                     .and_then([&] { return take(maps.class_counts, "sl_class_counts"); })
+                     .and_then([&] { return take(maps.port_counts, "sl_port_counts"); })
+                     .and_then([&] { return take(maps.tx, "sl_tx"); })
+                     .and_then([&] { return take(maps.rings, "sl_rings"); });
+    if (!taken)
+        return tl::unexpected(taken.error());
+    return maps;
+}
+
+Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, uint32_t port,
+                        const std::vector<PortFacts> &facts, uint32_t cpus) {
+    const Ingress object(ingress__open());
+    if (!object)
+        return fail_errno(errno, "open the ingress BPF object");
+    if (auto r = check_abi(object->rodata->abi_version, "ingress"); !r)
+        return tl::unexpected(r.error());
+    const sluice_ingress_config config = ingress_config(policy, port, facts, cpus);
+    if (config.frags)
+        bpf_program__set_flags(object->progs.sluice_ingress, BPF_F_XDP_HAS_FRAGS);
+    std::memcpy(&object->rodata->config, &config, sizeof(config));
+    if (auto r = share_maps(instance, *object); !r)
+        return tl::unexpected(r.error());
+    LibbpfLog log;
+    if (int err = ingress__load(object.get()))
+        return fail_errno(err, "load the ingress program for " + facts[port].dev.name, log.tail());
+    return own(bpf_program__fd(object->progs.sluice_ingress));
+}
+
+} // namespace sluice

@@ -1,0 +1,38 @@
+// BPF objects -> programs and maps in the kernel, with the constants of this host and policy. Fills and
+// attaches nothing.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/fd.hpp"
+#include "dataplane/facts.hpp"
+#include "dataplane/maps.hpp"
+
+namespace sluice {
+
+enum class Hook { tracepoint, devmap };
+
+// One data path in the kernel, by its file descriptors: the egress programs, and the maps that all programs
+// share.
+struct Instance {
+    std::map<std::string, Fd> maps; // by name
+    Fd sampler;                     // SEC("syscall") sluice_sample
+    Fd devmap_xmit, redirect_err;   // tp_btf programs
+    Fd devmap_frame;                // none with Hook::tracepoint
+
+    int map(const std::string &name) const;
+};
+
+// Creates the maps and loads the egress programs for `ports` ports.
+Result<Instance> load_egress(uint32_t ports, uint32_t cpus, Hook hook);
+
+// The maps of an instance as typed memory.
+Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);
+
+// The program of one fast port; it works on the maps of `instance`.
+Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, uint32_t port,
+                        const std::vector<PortFacts> &facts, uint32_t cpus);
+
+} // namespace sluice
