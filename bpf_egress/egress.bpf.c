@@ -117,15 +117,16 @@ static __always_inline void guard(struct sluice_tx *tx, const struct sluice_port
 struct ring_access {
 	struct sluice_ring *ring;
 	struct sluice_stamps *stamps;
-	struct ring_view view;
+	struct sluice_ring_view view;
 };
 
 static __always_inline int open_ring(struct ring_access *a, const struct sluice_port *port, __u32 port_id,
 				     const struct net_device *dev, __u32 cpu)
 {
+	const struct sluice_ring_site site = {.device = (__u64)dev, .cpu = cpu, .cpus = cpus};
 	__u32 row;
 
-	if (read_ring(port->reader, dev, cpu, cpus, &a->view))
+	if (sluice_read_ring(port->reader, ring_readers, &site, &a->view))
 		return -1;
 	row = port_id * cpus + (a->view.index < cpus ? a->view.index : 0);
 	a->ring = bpf_map_lookup_elem(&sl_rings, &row);
@@ -139,6 +140,8 @@ static __always_inline void publish(struct ring_access *a, struct sluice_tx *tx,
 	a->ring->device = (__u64)dev;
 	tx->ring = a->view.index;
 	observe(a->ring, a->stamps, &a->view, now, &a->ring->hook);
+	if (!port->ring_rules)
+		return;
 	tx->empty_at_ns = now + waiting_ns(port, &a->ring->hook);
 	guard(tx, port, &a->ring->hook);
 }
@@ -309,6 +312,15 @@ int sluice_devmap_frame(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* The memory of a device that the hook saw once may be anybody's by now. */
+static __always_inline int still_is(__u64 device, __u32 ifindex)
+{
+	__u64 net = PEEK_FIELD(device, struct net_device, nd_net.net);
+
+	return (__u32)PEEK_FIELD(device, struct net_device, ifindex) == ifindex &&
+	       (__u32)PEEK_FIELD(net, struct net, ns.inum) == netns;
+}
+
 struct sample_walk {
 	const struct sluice_port *port;
 	__u32 port_id;
@@ -318,7 +330,7 @@ struct sample_walk {
 static long sample_ring(__u32 index, struct sample_walk *walk)
 {
 	struct ring_access a = {};
-	const struct net_device *dev;
+	struct sluice_ring_site site = {.cpu = index, .cpus = cpus};
 	__u32 row = walk->port_id * cpus + index;
 
 	a.ring = bpf_map_lookup_elem(&sl_rings, &row);
@@ -326,9 +338,9 @@ static long sample_ring(__u32 index, struct sample_walk *walk)
 	if (!a.ring || !a.stamps || !a.ring->device)
 		return 0;
 	a.ring->tick.valid = 0;
-	dev = KERNEL_VIEW(a.ring->device, struct net_device);
-	if ((__u32)dev->ifindex != walk->port->ifindex || !is_ours(dev) ||
-	    read_ring(walk->port->reader, dev, index, cpus, &a.view) || a.view.index != index)
+	site.device = a.ring->device;
+	if (!still_is(site.device, walk->port->ifindex) ||
+	    sluice_read_ring(walk->port->reader, ring_readers, &site, &a.view) || a.view.index != index)
 		return 0;
 	observe(a.ring, a.stamps, &a.view, bpf_ktime_get_ns(), &a.ring->tick);
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * The few fields of kernel structures that the ring readers walk. libbpf relocates them against the running kernel's
- * BTF (CO-RE), so offsets here mean nothing. Sources: include/linux/netdevice.h, include/linux/ptr_ring.h,
- * drivers/net/tun.c, drivers/net/veth.c, drivers/net/virtio_net.c, drivers/virtio/virtio_ring.c.
+ * The few fields of structures of the kernel proper that the hooks use. libbpf relocates them against the running
+ * kernel's BTF (CO-RE), so offsets here mean nothing. Source: include/linux/netdevice.h, include/net/xdp.h. What lies
+ * in drivers: include/sluice/rings/table.h.
  */
 #ifndef SLUICE_KERNEL_TYPES_H
 #define SLUICE_KERNEL_TYPES_H
@@ -26,7 +26,6 @@ typedef struct {
 struct net_device {
 	int ifindex;
 	possible_net_t nd_net;
-	unsigned int real_num_rx_queues;
 };
 
 struct bpf_prog;
@@ -45,65 +44,17 @@ struct list_head {
 	struct list_head *next;
 };
 
-struct ptr_ring {
-	int producer;
-	int consumer_head;
-	int size;
-	void **queue;
+/* Words: a load through a view of one of these is a load of 8, 4, 2, 1 bytes. */
+struct in_addr {
+	__u32 s_addr;
 };
 
-struct tun_file {
-	struct ptr_ring tx_ring;
+struct sockaddr {
+	unsigned short sa_family;
 };
 
-struct tun_struct {
-	struct tun_file *tfiles[256];
-	unsigned int numqueues;
-};
-
-struct veth_rq {
-	struct ptr_ring xdp_ring;
-};
-
-struct veth_priv {
-	struct net_device *peer;
-	struct veth_rq *rq;
-};
-
-struct vring_used {
-	__u16 flags;
-	__u16 idx;
-};
-
-struct vring {
-	unsigned int num;
-	struct vring_used *used;
-};
-
-struct vring_virtqueue_split {
-	struct vring vring;
-	__u16 avail_idx_shadow;
-};
-
-struct virtqueue {
-	unsigned int num_free;
-	unsigned int num_max;
-};
-
-struct vring_virtqueue {
-	struct virtqueue vq;
-	_Bool packed_ring;
-	struct vring_virtqueue_split split;
-};
-
-struct send_queue {
-	struct virtqueue *vq;
-};
-
-struct virtnet_info {
-	struct send_queue *sq;
-	__u16 curr_queue_pairs;
-	__u16 xdp_queue_pairs;
+struct ethhdr {
+	unsigned char h_dest[6];
 };
 
 #pragma clang attribute pop

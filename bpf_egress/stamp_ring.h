@@ -17,7 +17,7 @@
 
 /* Descriptors that the driver's producer index has moved since ring->produced, which is kept congruent to it. Exact
  * while fewer than `modulus` went in between. A first look joins the index where it is. */
-static __always_inline __u64 producer_gap(const struct sluice_ring *ring, const struct ring_view *v)
+static __always_inline __u64 producer_gap(const struct sluice_ring *ring, const struct sluice_ring_view *v)
 {
 	if (!ring->produced)
 		return v->modulus + v->producer;
@@ -26,7 +26,7 @@ static __always_inline __u64 producer_gap(const struct sluice_ring *ring, const 
 
 /* Positions share slots modulo a power of two that is just large enough for the ring and a bulk: the stamps of a
  * short ring then stay in the cache. */
-static __always_inline __u32 stamp_mask(const struct ring_view *v)
+static __always_inline __u32 stamp_mask(const struct sluice_ring_view *v)
 {
 	__u32 mask = v->size + MAX_BULK - 1;
 
@@ -66,7 +66,7 @@ static __always_inline void stamp_foreign(struct sluice_ring *ring, struct sluic
 
 /* What the head of the ring tells now. */
 static __always_inline void observe(const struct sluice_ring *ring, const struct sluice_stamps *stamps,
-				    const struct ring_view *v, __u64 now, struct sluice_reading *out)
+				    const struct sluice_ring_view *v, __u64 now, struct sluice_reading *out)
 {
 	__u64 in_bytes = ring->in_bytes, drained = in_bytes, sojourn = 0;
 	__u32 mask = stamp_mask(v), depth = v->occupancy < mask ? v->occupancy : mask;

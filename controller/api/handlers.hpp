@@ -9,7 +9,6 @@
 
 #include "control/snapshot.hpp"
 #include "policy/diagnostic.hpp"
-#include "telemetry/drop_record.hpp"
 
 namespace sluice {
 
@@ -29,7 +28,6 @@ struct ReloadOutcome {
 struct Handlers {
     std::function<Snapshot()> snapshot;
     std::function<ReloadOutcome()> reload;
-    std::function<DropPage(uint64_t since, size_t limit)> drops;
 };
 
 } // namespace sluice

@@ -54,11 +54,17 @@ std::string amount(uint64_t bytes, uint64_t packets) {
     return number(bytes) + " bytes " + number(packets) + " pkt";
 }
 
+// Only a reading that is not the plain truth needs a word.
+std::string trust(const std::string &of) {
+    return of == "moderated" || of == "low" ? " (trust " + of + ")" : "";
+}
+
 std::string port_head(const PortState &p) {
     const std::string rate = p.policy_rate_bytes_per_s ? tc_rate(*p.policy_rate_bytes_per_s) : "auto";
     std::string line = "port " + p.name + " dev " + p.device + " ifindex " + number(p.ifindex);
     line += p.up ? "" : " DOWN";
-    line += " driver " + or_dash(p.driver) + " reader " + or_dash(p.ring_reader) + " hook " + or_dash(p.hook);
+    line += " driver " + or_dash(p.driver) + " reader " + or_dash(p.ring_reader) + trust(p.ring_trust) +
+            " hook " + or_dash(p.hook);
     line += " xdp " + or_dash(p.xdp_mode) + " rate " + rate + " capacity " + tc_rate(p.capacity_bytes_per_s);
     line += " drain " + (p.drain_bytes_per_s ? tc_rate(p.drain_bytes_per_s) : "-");
     return line + " headroom " + ratio(p.headroom) + "\n";

@@ -75,7 +75,7 @@ void Loop::build_ports() {
 
 RingObservation Loop::observe_rings(uint32_t port) {
     RingObservation sum;
-    if (dataplane_.ports()[port].reader == SLUICE_READER_NONE || !dataplane_.sample(port))
+    if (!dataplane_.ports()[port].ring_rules() || !dataplane_.sample(port))
         return sum;
     for (uint32_t i = 0; i < dataplane_.maps().cpus; i++) {
         const sluice_reading &r = dataplane_.maps().ring(port, i).tick;

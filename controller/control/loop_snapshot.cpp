@@ -79,6 +79,7 @@ PortState Loop::port_state(uint32_t index) const {
     state.up = facts.dev.up;
     state.driver = facts.dev.driver;
     state.ring_reader = reader_name(facts.reader);
+    state.ring_trust = trust_name(facts.trust);
     state.xdp_mode = facts.xdp_mode;
     state.hook = dataplane_.hook() == Hook::devmap ? "devmap" : "tracepoint";
     state.degraded = facts.degraded;

@@ -13,7 +13,13 @@ constexpr std::array<std::string_view, SLUICE_WOULDS> kWoulds{"would_mark", "wou
                                                               "would_drop_limit"};
 constexpr std::array<std::string_view, SLUICE_KDROPS> kKernelDrops{"ring_full", "xmit_error",  "too_big",
                                                                    "no_device", "unsupported", "no_space"};
-constexpr std::array<std::string_view, SLUICE_READERS> kReaders{"none", "tun", "veth", "virtio_net"};
+constexpr std::array<std::string_view, SLUICE_READERS> kReaders{"none",
+#define ROW(id, function, driver, modules, trust) driver,
+                                                                SLUICE_RING_DRIVERS(ROW)
+#undef ROW
+};
+
+constexpr std::array<std::string_view, SLUICE_TRUSTS> kTrusts{"none", "low", "moderated", "exact"};
 
 template <size_t N> std::string_view at(const std::array<std::string_view, N> &names, unsigned i) {
     static_assert(N > 0);
@@ -33,6 +39,9 @@ std::string_view kernel_drop_name(unsigned kernel_drop) {
 }
 std::string_view reader_name(unsigned reader) {
     return at(kReaders, reader);
+}
+std::string_view trust_name(unsigned trust) {
+    return at(kTrusts, trust);
 }
 
 } // namespace sluice

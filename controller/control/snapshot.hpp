@@ -42,6 +42,7 @@ struct PortState {
     bool up = false;
     std::string driver;      // "tun", "veth", "virtio_net", or the kernel's name when no reader fits
     std::string ring_reader; // reader in use, or "none"
+    std::string ring_trust;  // "exact", "moderated", "low" (a cross-check only) or "none"
     std::string xdp_mode;    // "native", "generic" or "" where no program is attached
     std::string hook;        // "tracepoint" or "devmap": what reads the ring
     std::string degraded;    // reason and cure, empty when all is well

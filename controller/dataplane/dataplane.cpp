@@ -58,7 +58,7 @@ Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
     if (possible <= 0)
         return fail_errno(possible, "count the possible CPUs");
     const auto cpus = static_cast<uint32_t>(possible);
-    auto instance = load_egress(static_cast<uint32_t>(facts_.size()), cpus, options_.hook);
+    auto instance = load_egress(facts_, cpus, options_.hook);
     if (!instance)
         return tl::unexpected(instance.error());
     instance_ = std::move(*instance);
@@ -108,10 +108,10 @@ Result<> LoadedDataplane::attach() {
             return tl::unexpected(link.error());
         in.link = std::move(*link);
     }
-    for (auto &facts : facts_)
-        if (facts.reader == SLUICE_READER_NONE && facts.xdp_mode.empty())
-            facts.degraded = "no ring reader for driver \"" + facts.dev.driver +
-                             "\": runs on the phantom scheduler alone, give the port a rate";
+    for (const auto &t : loaded_.transitions)
+        if (!facts_[t.to].ring_rules() && !loaded_.port(t.to).rate_bytes_per_s)
+            facts_[t.to].degraded =
+                facts_[t.to].reader_note + ": nothing tells what the link drains, give the port a rate";
     return {};
 }
 

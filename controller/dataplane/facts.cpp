@@ -1,27 +1,8 @@
 #include "dataplane/facts.hpp"
 
+#include "dataplane/port_readers.hpp"
+
 namespace sluice {
-namespace {
-
-struct ReaderRow {
-    const char *driver; // as ethtool -i says
-    sluice_reader reader;
-};
-constexpr ReaderRow kReaders[] = {
-    {"tun", SLUICE_READER_TUN},
-    {"veth", SLUICE_READER_VETH},
-    {"virtio_net", SLUICE_READER_VIRTIO},
-};
-
-sluice_reader reader_for(const std::string &driver) {
-    for (const auto &row : kReaders)
-        if (driver == row.driver)
-            return row.reader;
-    return SLUICE_READER_NONE;
-}
-
-} // namespace
-
 Result<std::vector<PortFacts>> query_ports(const Policy &policy) {
     std::vector<PortFacts> all;
     for (const auto &port : policy.ports) {
@@ -30,7 +11,7 @@ Result<std::vector<PortFacts>> query_ports(const Policy &policy) {
             return fail("port " + port.name + ": " + dev.error().what, dev.error().cure);
         PortFacts facts;
         facts.dev = *dev;
-        facts.reader = reader_for(dev->driver);
+        choose_reader(facts);
         all.push_back(facts);
     }
     return all;

@@ -1,7 +1,7 @@
 // What the dataplane found out about a port and did with it.
 #pragma once
 
-#include <sluice/abi.h>
+#include <sluice/rings/table.h>
 
 #include <string>
 #include <vector>
@@ -14,8 +14,14 @@ namespace sluice {
 struct PortFacts {
     Netdev dev;
     sluice_reader reader = SLUICE_READER_NONE;
-    std::string xdp_mode; // "native", "generic", or "" where no program is attached
-    std::string degraded; // reason and cure; empty when all is well
+    sluice_trust trust = SLUICE_TRUST_NONE; // of its readings
+    std::string reader_note;                // why the readings do not count; empty when they do
+    std::string xdp_mode;                   // "native", "generic", or "" where no program is attached
+    std::string degraded;                   // reason and cure; empty when all is well
+
+    // The ring's reading is believed: drain rate, guard and headroom go by it. Else the port runs on its
+    // rate, and a reading is a cross-check.
+    bool ring_rules() const { return trust > SLUICE_TRUST_LOW; }
 };
 
 // Facts of every port of the policy, in its order. Error: an interface does not exist.

@@ -8,6 +8,7 @@ void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<Port
         sluice_port &port = maps.ports[i];
         port.ifindex = facts[i].dev.ifindex;
         port.reader = facts[i].reader;
+        port.ring_rules = facts[i].ring_rules();
         port.overhead = overhead.bytes;
         port.mpu = overhead.mpu;
         port.cells = overhead.cells;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "dataplane/libbpf_log.hpp"
+#include "dataplane/port_readers.hpp"
 #include "egress.skel.h"
 #include "ingress.skel.h"
 
@@ -33,6 +34,19 @@ Result<> check_abi(uint32_t version, const char *object) {
     return fail(std::string(object) + " BPF object has contract version " + std::to_string(version) +
                     ", this daemon speaks " + std::to_string(SLUICE_ABI_VERSION),
                 "build both from the same tree");
+}
+
+// Which drivers' rings the programs can read, and how.
+Result<> set_readers(egress &object, std::vector<PortFacts> &ports, Hook hook) {
+    const auto readers = settle_readers(ports);
+    if (!readers)
+        return tl::unexpected(readers.error());
+    if (hook == Hook::devmap && !readers->read_by_cast)
+        return fail("the devmap egress hook needs kernel 6.2 or later", "use --egress-hook tracepoint");
+    std::copy(readers->layout.offset.begin(), readers->layout.offset.end(), object.rodata->ring_layout);
+    object.rodata->ring_readers = readers->layout.readers;
+    object.rodata->read_by_cast = readers->read_by_cast;
+    return {};
 }
 
 // A descriptor of our own: the skeleton closes its own when it goes.
@@ -120,13 +134,15 @@ int Instance::map(const std::string &name) const {
     return found == maps.end() ? -1 : found->second.get();
 }
 
-Result<Instance> load_egress(uint32_t ports, uint32_t cpus, Hook hook) {
+Result<Instance> load_egress(std::vector<PortFacts> &ports, uint32_t cpus, Hook hook) {
     const Egress object(egress__open());
     if (!object)
         return fail_errno(errno, "open the egress BPF object");
     if (auto r = check_abi(object->rodata->abi_version, "egress"); !r)
         return tl::unexpected(r.error());
-    size_maps(*object, ports, cpus);
+    if (auto r = set_readers(*object, ports, hook); !r)
+        return tl::unexpected(r.error());
+    size_maps(*object, static_cast<uint32_t>(ports.size()), cpus);
     object->rodata->cpus = cpus;
     struct stat netns {};
     if (stat("/proc/self/ns/net", &netns) != 0)

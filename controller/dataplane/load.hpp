@@ -25,8 +25,9 @@ struct Instance {
     int map(const std::string &name) const;
 };
 
-// Creates the maps and loads the egress programs for `ports` ports.
-Result<Instance> load_egress(uint32_t ports, uint32_t cpus, Hook hook);
+// Creates the maps and loads the egress programs for these ports. A port whose ring reader cannot work on
+// this kernel loses it, and says why.
+Result<Instance> load_egress(std::vector<PortFacts> &ports, uint32_t cpus, Hook hook);
 
 // The maps of an instance as typed memory.
 Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);

@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SLUICE_ABI_VERSION 2
+#define SLUICE_ABI_VERSION 1
 
 #define SLUICE_MAX_PORTS 16       /* ports of a policy */
 #define SLUICE_MAX_CLASSES 256    /* classes of all transitions of one generation */
@@ -72,9 +72,6 @@ enum sluice_kernel_drop {
 	SLUICE_KDROP_NO_SPACE,      /* ENOSPC, ENOMEM and all other errors */
 	SLUICE_KDROPS
 };
-
-/* Who knows where a driver keeps its TX ring. */
-enum sluice_reader { SLUICE_READER_NONE = 0, SLUICE_READER_TUN, SLUICE_READER_VETH, SLUICE_READER_VIRTIO, SLUICE_READERS };
 
 /* Word that both sides watch. Writer: controller, except `wake`, which ingress clears. */
 struct sluice_control {
@@ -245,7 +242,7 @@ struct sluice_stamps {
 /* Writer: controller. */
 struct sluice_port {
 	__u32 ifindex;        /* 0: no such device now */
-	__u32 reader;         /* enum sluice_reader */
+	__u32 reader;         /* enum sluice_reader of rings/table.h */
 	__u32 overhead;       /* bytes that framing adds */
 	__u32 mpu;            /* smallest frame on the wire */
 	__u32 cells;          /* 1: ATM */
@@ -253,7 +250,8 @@ struct sluice_port {
 	__u64 ns_per_byte;    /* drain time of one byte in one ring, 20 fraction bits; 0 = not known yet */
 	struct sluice_codel_params guard;
 	__u64 guard_limit_ns;
-	__u64 reserved;
+	__u32 ring_rules;     /* 1: the reading of the ring is trusted, guard and refusals go by it */
+	__u32 reserved;
 };
 SLUICE_SIZE(sluice_port, 64);
 
@@ -314,8 +312,6 @@ struct sluice_touched {
 /* Records of the events ring buffer. */
 enum sluice_event_kind { SLUICE_EVENT_WAKE = 1, SLUICE_EVENT_VERDICT };
 
-#define SLUICE_EVENT_FRAME 128 /* first bytes of the frame that an event carries */
-
 struct sluice_event {
 	__u32 kind;
 	__u32 cpu;
@@ -329,13 +325,7 @@ struct sluice_event {
 	__u8 src[16], dst[16];     /* IPv4 in the first 4 bytes */
 	__u16 sport, dport;        /* host order */
 	__u8 family, proto, dscp, ecn;
-	__u64 ring_sojourn_ns;     /* age of the frame at the head of the ring that this CPU feeds, at its last bulk */
-	__u32 ring, ring_size, ring_occupancy; /* that ring: index, descriptors, descriptors in use */
-	__u32 frame_length;        /* bytes of the frame as received */
-	__u32 captured;            /* valid bytes of frame[], the rest is undefined */
-	__u32 reserved;
-	__u8 frame[SLUICE_EVENT_FRAME]; /* as received: before TTL, MAC addresses or CE were written */
 };
-SLUICE_SIZE(sluice_event, 256);
+SLUICE_SIZE(sluice_event, 96);
 
 #endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * igb (drivers/net/ethernet/intel/igb): XDP frames share the TX rings of the stack, picked by CPU modulo, under the
+ * queue's lock. The NAPI poll of the queue's vector moves next_to_clean.
+ */
+#ifndef SLUICE_RINGS_IGB_H
+#define SLUICE_RINGS_IGB_H
+
+#include "netdev.h"
+
+SLUICE_INLINE void sluice_view_igb(const struct sluice_ring_site *site, struct sluice_ring_view *v)
+{
+	__u64 adapter = sluice_netdev_priv(site->device), ring;
+	__u32 queues = SLUICE_GET(adapter, IGB_QUEUES);
+
+	if (!queues)
+		return;
+	v->index = sluice_queue_of(site->cpu, queues);
+	ring = SLUICE_POINTER(SLUICE_FIELD(adapter, IGB_RINGS) + 8ull * v->index);
+	if (ring)
+		sluice_ring_indices(v, SLUICE_GET(ring, IGB_COUNT), SLUICE_GET(ring, IGB_USE),
+				    SLUICE_GET(ring, IGB_CLEAN));
+}
+
+#endif
