@@ -34,6 +34,22 @@ static __always_inline void set_ce(struct packet *p)
 	}
 }
 
+/* `remark`: sluice_class.remark. */
+static __always_inline void set_dscp(struct packet *p, __u8 remark)
+{
+	__u16 dscp = remark & 63;
+
+	if (p->family == 4) {
+		__be16 *word = (__be16 *)p->ip4;
+
+		ipv4_replace_word(p->ip4, word, (*word & bpf_htons(0xff03)) | bpf_htons(dscp << 2));
+	} else if (p->family == 6) {
+		__be16 *word = (__be16 *)p->ip6; /* version 4 bits, traffic class 8, flow label 4 */
+
+		*word = (*word & bpf_htons(0xf03f)) | bpf_htons(dscp << 6);
+	}
+}
+
 static __always_inline void hop(struct packet *p, const struct route *r)
 {
 	if (p->family == 4) {

@@ -89,7 +89,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	struct sluice_transition *t = bpf_map_lookup_elem(&sl_transitions, &row);
 	struct sluice_request q = {};
 	struct sluice_answer a = {};
-	struct sluice_rows rows = {r->port, clock};
+	struct sluice_rows rows = {control, r->port, clock};
 
 	q.port = config.egress_port[egress];
 	if (!rows.port)
@@ -101,7 +101,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	if (bpf_redirect_map(&sl_devmap, q.port, 0) != XDP_REDIRECT)
 		return SLUICE_PASS_NOT_OURS;
 	q.class_id = classify(t, row, p);
-	q.hash = flow_hash(t, p, q.class_id);
+	set_flow(t, p, &q);
 	q.wire = sluice_wire_bytes(rows.port, p->length);
 	q.cpu = cpu;
 	q.cpus = config.cpus;
@@ -112,6 +112,8 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	}
 	if (sluice_admit_rows(&q, &rows, &a))
 		return SLUICE_PASS_NOT_OURS;
+	if (a.fresh)
+		note_flow(p, &q, a.bucket);
 	if (a.outcome > SLUICE_FORWARD)
 		report(p, &q, &a, clock, control);
 	if (a.outcome > SLUICE_MARK)
@@ -120,6 +122,8 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		hop(p, r);
 	if (a.outcome == SLUICE_MARK)
 		set_ce(p);
+	if (a.remark)
+		set_dscp(p, a.remark);
 	sluice_note_redirect(&q, &a);
 	return a.outcome;
 }

@@ -43,6 +43,7 @@ struct packet {
 	__u8 proto;           /* of the transport header, or of what stopped the walk */
 	__u8 tos;             /* DSCP and ECN */
 	__u8 tagged;          /* VLAN tags */
+	__u16 tci;            /* of the outermost tag, host order: PCP 3 bits, DEI, VLAN id 12 bits */
 	__u8 fragment;        /* IP fragment, the first one too: ports are not used */
 	__u8 has_ports;
 	__u8 options;         /* IPv4 options or hop-by-hop header: routers must look at them */
@@ -158,6 +159,8 @@ static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p, __u32 f
 		if (!vlan)
 			return SLUICE_PASS_MALFORMED;
 		proto = vlan->next_proto;
+		if (!p->tagged)
+			p->tci = bpf_ntohs(vlan->tci);
 		p->tagged++;
 	}
 	p->l3_offset = c.at - p->data;

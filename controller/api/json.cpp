@@ -21,11 +21,15 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, ad
                                                 admitted_bytes, service_bytes_per_s, backlog_bytes,
                                                 active_flows, delay_ns, target_ns, interval_ns, limit_ns,
                                                 outcomes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TenantState, transition, name, admitted_packets,
+                                                admitted_bytes, marked_packets, dropped_packets,
+                                                service_bytes_per_s, backlog_bytes, active_flows)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex, up, driver, ring_reader,
                                                 ring_trust, xdp_mode, hook, degraded, policy_rate_bytes_per_s,
                                                 capacity_bytes_per_s, drain_bytes_per_s, headroom,
                                                 ring_target_ns, rings, received_packets, received_bytes,
-                                                passed, sent_packets, sent_bytes, kernel_drops, classes)
+                                                passed, sent_packets, sent_bytes, kernel_drops, classes,
+                                                tenants)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, policy_file, policy_sha256,
                                                 policy_generation, reloads_ok, reloads_failed,
                                                 last_reload_unix_s, last_reload_ok, ticks, events,

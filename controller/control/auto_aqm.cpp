@@ -35,4 +35,13 @@ AqmNow resolve_aqm(const Aqm &policy, double frame_s, double ring_s, uint32_t fl
     return now;
 }
 
+Pi2Gains pi2_gains(const AqmNow &aqm) {
+    constexpr double kShortestUpdate_s = 0.001;
+    Pi2Gains gains;
+    gains.update_s = std::max(kShortestUpdate_s, std::min(aqm.target_s, aqm.interval_s / 3));
+    gains.alpha = 0.1 * gains.update_s / (aqm.interval_s * aqm.interval_s);
+    gains.beta = 0.3 / aqm.interval_s;
+    return gains;
+}
+
 } // namespace sluice

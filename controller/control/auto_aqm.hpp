@@ -15,4 +15,10 @@ struct AqmNow {
 // `flows`: with phantom backlog; a lone flow may use more of the ring than one of many.
 AqmNow resolve_aqm(const Aqm &policy, double frame_s, double ring_s, uint32_t flows);
 
+// PI2's gains for an AQM whose `interval` is the longest round trip (RFC 9332, appendix A.1). Per second.
+struct Pi2Gains {
+    double update_s = 0, alpha = 0, beta = 0;
+};
+Pi2Gains pi2_gains(const AqmNow &aqm);
+
 } // namespace sluice

@@ -13,6 +13,7 @@
 #include "control/capacity.hpp"
 #include "control/flow_table.hpp"
 #include "control/phantom.hpp"
+#include "control/share_tree.hpp"
 #include "control/snapshot.hpp"
 #include "dataplane/dataplane.hpp"
 
@@ -48,41 +49,58 @@ class Loop {
         std::array<uint64_t, SLUICE_CLASS_OUTCOMES> outcomes{};
         std::array<uint64_t, SLUICE_WOULDS> would{};
         uint64_t admitted_bytes = 0;
+
+        void add(const ClassTotals &other);
     };
-    // One class of the running generation.
+    // One class of the running generation; of one tenant, where there are tenants.
     struct ClassRuntime {
         uint32_t id = 0; // with the generation's base
-        uint32_t transition = 0, index = 0;
-        uint64_t admitted_bytes = 0; // counter as of the last tick
+        uint32_t transition = 0, tenant = 0, index = 0;
+        HostKind hosts = HostKind::none;
+        bool active = false;         // has flows in use
+        uint64_t admitted_bytes = 0; // counters as of the last tick: admitted ...
+        uint64_t refused = 0;        // ... and marks and drops of the laws
         ClassTotals carried;         // of earlier generations
         AqmNow aqm;
-        double rate_per_flow = 0;
-        std::vector<uint64_t> finishes; // of the flows in use, as of this tick
     };
     // One egress port: its capacity and the classes that share it.
     struct PortRuntime {
         uint32_t port = 0;
         CapacityConfig config;
         CapacityState capacity;
-        uint64_t refused = 0; // counter as of the last tick: marks and drops of the laws
-        std::vector<PhantomClass> phantoms;
+        ShareTree tree{{ShareTree::Node{}}};
+        std::vector<PhantomClass> phantoms; // one per class
         std::vector<ClassRuntime> classes;
+        std::vector<PhantomInput> inputs; // of the classes with flows in use, this tick's
+        bool refused = false;             // any of them since the last tick
+        uint32_t next_idle = 0;           // whose share is refreshed next
+    };
+    struct ClassPlace {
+        uint32_t port = ~0u, index = 0; // into ports_, and its classes
     };
 
     void build_ports();
+    PortRuntime build_port(uint32_t port) const;
     RingObservation observe_rings(uint32_t port);
+    void gather(uint64_t now_ns, bool late);
+    void gather_class(PortRuntime &port, uint32_t index, uint64_t now_ns, bool late);
+    uint64_t ingress_vt(const ClassRuntime &c, uint64_t now_ns);
     void tick_port(PortRuntime &port, uint64_t now_ns, double dt_s);
-    Demand demand_of(PortRuntime &port) const;
-    PhantomInput class_input(ClassRuntime &c);
-    void adopt(ClassRuntime &c, PhantomClass &phantom, uint64_t now_ns);
-    void publish(PortRuntime &port, size_t index, uint64_t now_ns);
+    Demand demand_of(const PortRuntime &port) const;
+    void put_to_rest(PortRuntime &port, uint32_t index, uint64_t now_ns);
+    void refresh_idle(PortRuntime &port, uint64_t now_ns);
+    void publish(PortRuntime &port, uint32_t index, uint64_t now_ns);
+    void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
     uint64_t period_ns() const;
     void fall_asleep(const std::stop_token &stop);
     ClassTotals totals(const ClassRuntime &c) const;
     const CompiledClass &config_of(const ClassRuntime &c) const;
     void carry_over(const std::vector<PortRuntime> &old, const CompiledPolicy &old_policy);
-    ClassState class_state(const PortRuntime &port, size_t index) const;
+    const std::string &tenant_name(const CompiledPolicy &policy, const ClassRuntime &c) const;
+    ClassState class_state(const PortRuntime &port, uint32_t first, const ClassTotals &sum) const;
+    void fill_classes(PortState &state, const PortRuntime &port) const;
+    static void add_tenant(TenantState &tenant, const PhantomClass &phantom, const ClassTotals &sum);
     PortState port_state(uint32_t port) const;
     void fill_egress(PortState &state, const PortRuntime &port) const;
 
@@ -91,9 +109,11 @@ class Loop {
     WakeSignal &wake_;
     FlowTable flows_;
     std::vector<PortRuntime> ports_;
-    mutable std::mutex mutex_; // everything above; a tick holds it for microseconds
+    std::vector<ClassPlace> place_of_; // by class id
+    mutable std::mutex mutex_;         // everything above; a tick holds it for microseconds
     uint64_t last_tick_ns_ = 0;
     uint64_t last_busy_ns_ = 0;
+    double tick_cost_ns_ = 0; // smoothed, of this thread
     uint64_t ticks_ = 0;
     bool asleep_ = false;
 };

@@ -1,7 +1,9 @@
 // The reading side of Loop: counters and state as a Snapshot.
 #include "control/loop.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "control/names.hpp"
 #include "core/clock.hpp"
@@ -34,20 +36,22 @@ Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
     return sum;
 }
 
-ClassState Loop::class_state(const PortRuntime &port, size_t index) const {
-    const ClassRuntime &c = port.classes[index];
-    const PhantomClass &phantom = port.phantoms[index];
-    const ClassTotals sum = totals(c);
+void Loop::ClassTotals::add(const ClassTotals &other) {
+    admitted_bytes += other.admitted_bytes;
+    for (unsigned i = 0; i < SLUICE_CLASS_OUTCOMES; i++)
+        outcomes[i] += other.outcomes[i];
+    for (unsigned i = 0; i < SLUICE_WOULDS; i++)
+        would[i] += other.would[i];
+}
+
+// One class; of all tenants, where there are tenants. `first` is its row of the first tenant.
+ClassState Loop::class_state(const PortRuntime &port, uint32_t first, const ClassTotals &sum) const {
+    const ClassRuntime &c = port.classes[first];
     ClassState state;
     state.transition = policy_.source.transitions[c.transition].to;
     state.name = config_of(c).name;
     state.admitted_packets = sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
     state.admitted_bytes = sum.admitted_bytes;
-    state.service_bytes_per_s = static_cast<uint64_t>(phantom.service_bytes_per_s);
-    state.backlog_bytes = static_cast<uint64_t>(phantom.backlog_bytes);
-    state.active_flows = phantom.active_flows;
-    if (phantom.active_flows && phantom.service_bytes_per_s > 0)
-        state.delay_ns = to_ns(phantom.backlog_bytes / phantom.service_bytes_per_s);
     state.target_ns = to_ns(c.aqm.target_s);
     state.interval_ns = to_ns(c.aqm.interval_s);
     state.limit_ns = to_ns(c.aqm.limit_s);
@@ -58,13 +62,67 @@ ClassState Loop::class_state(const PortRuntime &port, size_t index) const {
     return state;
 }
 
+namespace {
+
+void add_phantom(ClassState &state, const PhantomClass &phantom) {
+    state.service_bytes_per_s += static_cast<uint64_t>(phantom.service_bytes_per_s);
+    state.backlog_bytes += static_cast<uint64_t>(phantom.backlog_bytes);
+    state.active_flows += phantom.active_flows;
+    if (phantom.active_flows && phantom.service_bytes_per_s > 0)
+        state.delay_ns = std::max(state.delay_ns, to_ns(phantom.backlog_bytes / phantom.service_bytes_per_s));
+}
+
+} // namespace
+
+void Loop::fill_classes(PortState &state, const PortRuntime &port) const {
+    std::map<std::pair<uint32_t, uint32_t>, std::pair<uint32_t, ClassTotals>> sums; // by transition and class
+    std::vector<ClassTotals> totals_of(port.classes.size());
+    for (uint32_t i = 0; i < port.classes.size(); i++) {
+        const ClassRuntime &c = port.classes[i];
+        totals_of[i] = totals(c);
+        const auto [sum, is_new] = sums.try_emplace({c.transition, c.index}, i, ClassTotals{});
+        sum->second.second.add(totals_of[i]);
+    }
+    std::map<std::pair<uint32_t, uint32_t>, size_t> row;
+    for (const auto &[key, sum] : sums) {
+        row[key] = state.classes.size();
+        state.classes.push_back(class_state(port, sum.first, sum.second));
+    }
+    std::map<std::pair<uint32_t, uint32_t>, size_t> tenant_row;
+    for (uint32_t i = 0; i < port.classes.size(); i++) {
+        const ClassRuntime &c = port.classes[i];
+        const PhantomClass &phantom = port.phantoms[i];
+        add_phantom(state.classes[row[{c.transition, c.index}]], phantom);
+        if (!policy_.source.transitions[c.transition].tenants)
+            continue;
+        const auto [at, is_new] = tenant_row.try_emplace({c.transition, c.tenant}, state.tenants.size());
+        if (is_new) {
+            state.tenants.emplace_back();
+            state.tenants.back().transition = policy_.source.transitions[c.transition].to;
+            state.tenants.back().name = tenant_name(policy_, c);
+        }
+        add_tenant(state.tenants[at->second], phantom, totals_of[i]);
+    }
+}
+
+void Loop::add_tenant(TenantState &tenant, const PhantomClass &phantom, const ClassTotals &sum) {
+    tenant.admitted_packets += sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
+    tenant.admitted_bytes += sum.admitted_bytes;
+    tenant.marked_packets += sum.outcomes[SLUICE_MARK];
+    for (unsigned i = SLUICE_DROP_CODEL; i <= SLUICE_DROP_RING; i++)
+        tenant.dropped_packets += sum.outcomes[i];
+    tenant.backlog_bytes += static_cast<uint64_t>(phantom.backlog_bytes);
+    tenant.active_flows += phantom.active_flows;
+    if (phantom.active_flows)
+        tenant.service_bytes_per_s += static_cast<uint64_t>(phantom.service_bytes_per_s);
+}
+
 void Loop::fill_egress(PortState &state, const PortRuntime &port) const {
     state.capacity_bytes_per_s = static_cast<uint64_t>(port.capacity.capacity_bytes_per_s);
     state.drain_bytes_per_s = static_cast<uint64_t>(port.capacity.drain_bytes_per_s);
     state.headroom = port.capacity.headroom;
     state.ring_target_ns = to_ns(port.capacity.ring_target_s);
-    for (size_t i = 0; i < port.classes.size(); i++)
-        state.classes.push_back(class_state(port, i));
+    fill_classes(state, port);
 }
 
 PortState Loop::port_state(uint32_t index) const {

@@ -36,6 +36,15 @@ struct ClassState {
     std::vector<Count> outcomes;                           // forward, mark, drop_*, would_*
 };
 
+// All classes of one tenant together.
+struct TenantState {
+    std::string transition; // name of the port it leads to
+    std::string name;
+    uint64_t admitted_packets = 0, admitted_bytes = 0, marked_packets = 0, dropped_packets = 0; // counters
+    uint64_t service_bytes_per_s = 0, backlog_bytes = 0;
+    uint32_t active_flows = 0;
+};
+
 struct PortState {
     std::string name, device;
     uint32_t ifindex = 0;
@@ -57,8 +66,9 @@ struct PortState {
     std::vector<Count> passed; // pass_* reasons: to the kernel
     // egress side: frames redirected to this port
     uint64_t sent_packets = 0, sent_bytes = 0;
-    std::vector<Count> kernel_drops; // ring_full, no_device, too_big, ... : after the verdict, by the kernel
-    std::vector<ClassState> classes; // classes of the transitions that lead to this port
+    std::vector<Count> kernel_drops;  // ring_full, no_device, too_big, ... : after the verdict, by the kernel
+    std::vector<ClassState> classes;  // classes of the transitions that lead to this port, tenants added up
+    std::vector<TenantState> tenants; // of these transitions
 };
 
 struct Snapshot {

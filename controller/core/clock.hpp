@@ -13,6 +13,13 @@ inline uint64_t monotonic_ns() {
     return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000ull + static_cast<uint64_t>(t.tv_nsec);
 }
 
+// CPU time of the calling thread.
+inline uint64_t thread_cpu_ns() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000ull + static_cast<uint64_t>(t.tv_nsec);
+}
+
 inline double unix_seconds() {
     timespec t{};
     clock_gettime(CLOCK_REALTIME, &t);

@@ -58,7 +58,7 @@ Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
     if (possible <= 0)
         return fail_errno(possible, "count the possible CPUs");
     const auto cpus = static_cast<uint32_t>(possible);
-    auto instance = load_egress(facts_, cpus, options_.hook);
+    auto instance = load_egress(facts_, map_sizes(policy, cpus), options_.hook);
     if (!instance)
         return tl::unexpected(instance.error());
     instance_ = std::move(*instance);
@@ -84,8 +84,10 @@ Result<> LoadedDataplane::fill(const CompiledPolicy &policy) {
     maps_.control[0].devmap_id = info.id;
     maps_.control[0].sample_rate = options_.event_rate;
     fill_ports(maps_, policy, facts_);
-    fill_generation(maps_, policy, 0);
-    return fill_devmap(instance_, policy, facts_);
+    maps_.control[0].flow_mask = static_cast<uint32_t>(maps_.flows.size()) - 1;
+    return fill_generation(instance_, maps_, policy, 0).and_then([&] {
+        return fill_devmap(instance_, policy, facts_);
+    });
 }
 
 Result<> LoadedDataplane::open(const CompiledPolicy &policy) {
@@ -134,7 +136,12 @@ Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
         return fail("ports or forwarding differ from the running policy",
                     "restart sluiced to change devices, `from`, `to` or `forward`");
     const uint32_t next = 1 - maps_.control[0].generation;
-    fill_generation(maps_, policy, next);
+    if (policy.class_count > maps_.class_rows())
+        return fail("the policy has " + std::to_string(policy.class_count) +
+                        " classes, the loaded maps hold " + std::to_string(maps_.class_rows()),
+                    "restart sluiced to load larger maps");
+    if (auto r = fill_generation(instance_, maps_, policy, next); !r)
+        return r;
     fill_ports(maps_, policy, facts_);
     __atomic_store_n(&maps_.control[0].generation, next, __ATOMIC_RELEASE);
     loaded_ = policy;

@@ -39,7 +39,7 @@ class Dataplane {
     virtual uint32_t generation() const = 0;
     virtual Hook hook() const = 0;
     // Class ids of the policy in force start here.
-    uint32_t class_base() const { return generation() * SLUICE_MAX_CLASSES; }
+    uint32_t class_base() { return generation() * maps().class_rows(); }
 };
 
 } // namespace sluice

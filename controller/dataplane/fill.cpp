@@ -1,5 +1,7 @@
 #include "dataplane/fill.hpp"
 
+#include <cerrno>
+
 namespace sluice {
 
 void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<PortFacts> &facts) {
@@ -18,25 +20,64 @@ void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<Port
     }
 }
 
-void fill_generation(Maps &maps, const CompiledPolicy &policy, uint32_t generation) {
-    const uint32_t base = generation * SLUICE_MAX_CLASSES;
-    for (uint32_t i = 0; i < policy.transitions.size(); i++) {
-        sluice_transition image = policy.transitions[i].image;
-        image.default_class += base;
-        for (auto &rule : image.rules)
-            rule.class_id = static_cast<uint16_t>(rule.class_id + base);
-        maps.transitions[generation * SLUICE_MAX_TRANSITIONS + i] = image;
-    }
-    for (uint32_t c = 0; c < SLUICE_MAX_CLASSES; c++) {
+namespace {
+
+// The trie holds the prefixes of both generations: those of an earlier policy must go first. Walking it asks
+// nothing of whoever wrote them, which may have been an earlier daemon.
+Result<> remove_prefixes(int trie, uint32_t generation) {
+    std::vector<sluice_prefix_key> old;
+    sluice_prefix_key key{};
+    for (void *previous = nullptr; bpf_map_get_next_key(trie, previous, &key) == 0; previous = &key)
+        if (key.table / 8 / SLUICE_MAX_TRANSITIONS == generation)
+            old.push_back(key);
+    for (const auto &k : old)
+        if (bpf_map_delete_elem(trie, &k) != 0 && errno != ENOENT)
+            return fail_errno(errno, "remove an old prefix");
+    return {};
+}
+
+Result<> add_prefixes(int trie, const CompiledPolicy &policy, uint32_t generation) {
+    for (uint32_t i = 0; i < policy.transitions.size(); i++)
+        for (CompiledPrefix p : policy.transitions[i].prefixes) {
+            p.key.table += (generation * SLUICE_MAX_TRANSITIONS + i) * 8;
+            if (bpf_map_update_elem(trie, &p.key, &p.value, BPF_ANY) != 0)
+                return fail_errno(errno, "add a prefix",
+                                  errno == ENOSPC ? "fewer prefixes: the trie is full" : "");
+        }
+    return {};
+}
+
+void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
+    for (uint32_t c = 0; c < maps.class_rows(); c++) {
         maps.classes[base + c] = sluice_class{};
         for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
             maps.class_counts[(base + c) * maps.cpus + cpu] = sluice_class_count{};
         for (auto &share : maps.classes[base + c].share) // admits all until the control loop publishes
-            share.target_bytes = share.step_bytes = share.limit_bytes = ~0ull >> 2;
+            share.target_bytes = share.step_bytes = share.short_limit_bytes = share.limit_bytes = ~0ull >> 2;
     }
     for (const auto &t : policy.transitions)
-        for (uint32_t i = 0; i < t.classes.size(); i++)
-            maps.classes[base + t.first_class + i].mark = t.classes[i].mark;
+        for (uint32_t id = 0; id < t.class_count(); id++) {
+            const CompiledClass &from = t.classes[id % t.classes.size()];
+            sluice_class &to = maps.classes[base + t.first_class + id];
+            to.mark = from.mark;
+            to.law = from.aqm.law == Law::pi2 ? SLUICE_LAW_PI2 : SLUICE_LAW_CODEL;
+            to.remark = from.remark;
+        }
+}
+
+} // namespace
+
+Result<> fill_generation(const Instance &instance, Maps &maps, const CompiledPolicy &policy,
+                         uint32_t generation) {
+    const uint32_t base = generation * maps.class_rows();
+    for (uint32_t i = 0; i < policy.transitions.size(); i++) {
+        sluice_transition &image = maps.transitions[generation * SLUICE_MAX_TRANSITIONS + i];
+        image = policy.transitions[i].image;
+        image.first_class += base;
+    }
+    fill_classes(maps, policy, base);
+    const int trie = instance.map("sl_prefixes");
+    return remove_prefixes(trie, generation).and_then([&] { return add_prefixes(trie, policy, generation); });
 }
 
 Result<> fill_devmap(const Instance &instance, const CompiledPolicy &policy,

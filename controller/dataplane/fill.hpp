@@ -10,7 +10,8 @@ namespace sluice {
 void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<PortFacts> &facts);
 
 // Class ids of a generation start at its base, so that the classes of two generations never share state.
-void fill_generation(Maps &maps, const CompiledPolicy &policy, uint32_t generation);
+Result<> fill_generation(const Instance &instance, Maps &maps, const CompiledPolicy &policy,
+                         uint32_t generation);
 
 // Where frames for each port go, and which port an interface is.
 Result<> fill_devmap(const Instance &instance, const CompiledPolicy &policy,

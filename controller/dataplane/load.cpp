@@ -1,6 +1,7 @@
 #include "dataplane/load.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -54,15 +55,19 @@ Fd own(int fd) {
     return Fd(fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
-void size_maps(egress &object, uint32_t ports, uint32_t cpus) {
+void size_maps(egress &object, const MapSizes &sizes) {
     const auto &m = object.maps;
-    const uint32_t rows = SLUICE_MAX_PORTS * cpus;
+    const uint32_t cpus = sizes.cpus, rows = SLUICE_MAX_PORTS * cpus;
     bpf_map__set_max_entries(m.sl_clocks, cpus);
-    bpf_map__set_max_entries(m.sl_class_counts, 2 * SLUICE_MAX_CLASSES * cpus);
+    bpf_map__set_max_entries(m.sl_classes, 2 * sizes.classes);
+    bpf_map__set_max_entries(m.sl_class_counts, 2 * sizes.classes * cpus);
+    bpf_map__set_max_entries(m.sl_flows, sizes.flows / SLUICE_FLOW_WAYS);
+    bpf_map__set_max_entries(m.sl_flow_info, sizes.flows);
+    bpf_map__set_max_entries(m.sl_touched, sizes.flows / 64);
     bpf_map__set_max_entries(m.sl_port_counts, rows);
     bpf_map__set_max_entries(m.sl_tx, rows);
     bpf_map__set_max_entries(m.sl_rings, rows);
-    bpf_map__set_max_entries(m.sl_stamps, ports * cpus);
+    bpf_map__set_max_entries(m.sl_stamps, sizes.ports * cpus);
 }
 
 void take_descriptors(Instance &instance, const egress &object) {
@@ -95,7 +100,7 @@ void set_egress_list(sluice_ingress_config &config, const CompiledPolicy &policy
         config.egress_port[n] = t.to;
         config.xconnect = t.forward == Forward::xconnect;
         config.loss_bypass |= t.image.bypass_on_loss;
-        config.rules |= t.image.rule_count > 0;
+        config.rules |= t.image.rule_count > 0 || t.image.tenant_classes > 0;
     }
 }
 
@@ -134,7 +139,18 @@ int Instance::map(const std::string &name) const {
     return found == maps.end() ? -1 : found->second.get();
 }
 
-Result<Instance> load_egress(std::vector<PortFacts> &ports, uint32_t cpus, Hook hook) {
+MapSizes map_sizes(const CompiledPolicy &policy, uint32_t cpus) {
+    constexpr uint32_t kFewestClasses = 256, kFlowsPerClass = 16, kMostFlows = 1u << 18;
+    MapSizes sizes;
+    sizes.ports = static_cast<uint32_t>(policy.source.ports.size());
+    sizes.cpus = cpus;
+    sizes.classes = std::max(kFewestClasses, std::bit_ceil(policy.class_count));
+    sizes.flows = std::clamp(std::bit_ceil(kFlowsPerClass * policy.class_count), uint32_t{SLUICE_LEAST_FLOWS},
+                             kMostFlows);
+    return sizes;
+}
+
+Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook) {
     const Egress object(egress__open());
     if (!object)
         return fail_errno(errno, "open the egress BPF object");
@@ -142,8 +158,8 @@ Result<Instance> load_egress(std::vector<PortFacts> &ports, uint32_t cpus, Hook 
         return tl::unexpected(r.error());
     if (auto r = set_readers(*object, ports, hook); !r)
         return tl::unexpected(r.error());
-    size_maps(*object, static_cast<uint32_t>(ports.size()), cpus);
-    object->rodata->cpus = cpus;
+    size_maps(*object, sizes);
+    object->rodata->cpus = sizes.cpus;
     struct stat netns {};
     if (stat("/proc/self/ns/net", &netns) != 0)
         return fail_errno(errno, "stat /proc/self/ns/net", "mount /proc");
@@ -173,6 +189,7 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
                      .and_then([&] { return take(maps.transitions, "sl_transitions"); })
                      .and_then([&] { return take(maps.classes, "sl_classes"); })
                      .and_then([&] { return take(maps.flows, "sl_flows"); })
+                     .and_then([&] { return take(maps.flow_info, "sl_flow_info"); })
                      .and_then([&] { return take(maps.touched, "sl_touched"); })
                      .and_then([&] { return take(maps.class_counts, "sl_class_counts"); })
                      .and_then([&] { return take(maps.port_counts, "sl_port_counts"); })

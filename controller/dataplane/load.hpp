@@ -25,9 +25,16 @@ struct Instance {
     int map(const std::string &name) const;
 };
 
+// What the policy and the machine make of the maps. Classes per generation and flow buckets are powers of
+// two, with room for a later policy that is somewhat larger.
+struct MapSizes {
+    uint32_t ports = 0, cpus = 0, classes = 0, flows = 0;
+};
+MapSizes map_sizes(const CompiledPolicy &policy, uint32_t cpus);
+
 // Creates the maps and loads the egress programs for these ports. A port whose ring reader cannot work on
 // this kernel loses it, and says why.
-Result<Instance> load_egress(std::vector<PortFacts> &ports, uint32_t cpus, Hook hook);
+Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook);
 
 // The maps of an instance as typed memory.
 Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);

@@ -13,13 +13,16 @@ struct Maps {
     MappedArray<sluice_transition> transitions;
     MappedArray<sluice_class> classes;
     MappedArray<sluice_flow_set> flows;
-    MappedArray<sluice_touched> touched;
+    MappedArray<sluice_flow_info> flow_info;
+    MappedArray<uint64_t> touched;
     MappedArray<sluice_class_count> class_counts;
     MappedArray<sluice_port_count> port_counts;
     MappedArray<sluice_tx> tx;
     MappedArray<sluice_ring> rings;
     uint32_t cpus = 1; // possible CPUs
 
+    // Classes that one generation can have.
+    uint32_t class_rows() const { return static_cast<uint32_t>(classes.size() / 2); }
     const sluice_class_count &class_count(uint32_t class_id, uint32_t cpu) const {
         return class_counts[class_id * cpus + cpu];
     }

@@ -23,21 +23,25 @@ constexpr Row<Aqm> rows[] = {
     {{.name = "law",
       .type = Type::word,
       .fallback = "codel",
-      .example = "codel",
-      .meaning = "The AQM law. CoDel (RFC 8289) on the delay that fair queueing would give the packet.",
+      .example = "pi2",
+      .meaning =
+          "The AQM law, on the delay that fair queueing would give the packet: CoDel (RFC 8289), or PI2 "
+          "with coupled L4S marking (RFC 9332).",
       .words = law_words},
-     [](Reader &r, const Node &n, Aqm &) { r.word(n, law_words); }},
+     [](Reader &r, const Node &n, Aqm &a) { read_word(r, n, law_words, a.law); }},
     {{.name = "target",
       .type = Type::duration_or_auto,
       .fallback = "auto",
       .example = "5ms",
-      .meaning = "Standing delay that CoDel accepts. `auto` follows the rate and the size of the TX ring."},
+      .meaning = "Standing delay that the law accepts. `auto` follows the rate and the size of the TX ring."},
      [](Reader &r, const Node &n, Aqm &a) { read_duration(r, n, a.target_ns); }},
     {{.name = "interval",
       .type = Type::duration_or_auto,
       .fallback = "auto",
       .example = "100ms",
-      .meaning = "How long the delay must stay above `target` before CoDel acts: about one round trip."},
+      .meaning =
+          "CoDel: how long the delay must stay above `target` before it acts, about one round trip. PI2: "
+          "the longest round trip it is tuned for."},
      [](Reader &r, const Node &n, Aqm &a) { read_duration(r, n, a.interval_ns); }},
     {{.name = "limit",
       .type = Type::duration_or_auto,
@@ -78,7 +82,7 @@ void read_aqm(Reader &r, const Node &node, Aqm &out) {
 }
 
 Section aqm_section() {
-    return section_of<Aqm>("aqm", "The AQM: `transitions[].aqm`", rows);
+    return section_of<Aqm>("aqm", "The AQM: `transitions[].aqm`, `classes[].aqm`", rows);
 }
 
 Section l4s_section() {

@@ -10,8 +10,8 @@ namespace sluice {
 // check_ports.cpp: port names, devices, contradicting transitions.
 void check_ports(Reader &r, const Node &root, const Policy &policy);
 
-// check_rates.cpp: min and ceil of the classes against each other and against the port's rate.
-void check_rates(Reader &r, const Node &root, const Policy &policy);
+// check_rates.cpp: min and ceil against each other, against what is around them and against the port's rate.
+void check_rates(Reader &r, const Policy &policy);
 
 // The entry `key` of `map`, or the map itself when the key is not there.
 const Node &entry_or_self(const Node &map, std::string_view key);

@@ -67,6 +67,15 @@ void check_ends(Reader &r, const Node &node, const Transition &t, const Names &n
         r.error(entry_or_self(node, "from"), "`xconnect` joins two ports: `from` must name exactly one");
 }
 
+void check_matches(Reader &r, const Transition &t) {
+    for (const TrafficClass &c : t.classes)
+        for (const Match &m : c.match)
+            for (const std::string &in : m.in)
+                if (!in.empty() && std::find(t.from.begin(), t.from.end(), in) == t.from.end())
+                    r.error_at(m.pos,
+                               "`in` names " + quote(in) + ", which is not in `from` of this transition");
+}
+
 // Two transitions that both claim the frames of one port.
 void check_claims(Reader &r, const Node &node, const Transition &t, const Transition &earlier) {
     for (size_t i = 0; i < t.from.size(); i++) {
@@ -141,6 +150,7 @@ void check_ports(Reader &r, const Node &root, const Policy &policy) {
     for (size_t i = 0; i < policy.transitions.size(); i++) {
         const Transition &t = policy.transitions[i];
         check_ends(r, list.children[i], t, names);
+        check_matches(r, t);
         for (size_t k = 0; k < i; k++) {
             check_claims(r, list.children[i], t, policy.transitions[k]);
             check_shared_queue(r, list.children[i], t, policy.transitions[k]);

@@ -7,12 +7,11 @@
 namespace sluice {
 namespace {
 
-using Capacity = std::optional<uint64_t>; // of the port, in bytes per second; none while it is to be measured
+using Capacity = std::optional<uint64_t>; // in bytes per second; none while it is to be measured
 
-// min or ceil of a class as a share of the port's capacity; none when there is none, or the capacity is not
-// known.
-std::optional<double> share(std::optional<uint64_t> bytes_per_s, std::optional<double> fraction,
-                            Capacity capacity) {
+// A rate as a share of the capacity around it; none when there is none, or the capacity is not known.
+std::optional<double> fraction_of(std::optional<uint64_t> bytes_per_s, std::optional<double> fraction,
+                                  Capacity capacity) {
     if (fraction)
         return fraction;
     if (bytes_per_s && capacity)
@@ -20,56 +19,108 @@ std::optional<double> share(std::optional<uint64_t> bytes_per_s, std::optional<d
     return std::nullopt;
 }
 
-bool ceil_below_min(const TrafficClass &c, Capacity capacity) {
-    if (c.ceil_bytes_per_s && c.min_bytes_per_s)
-        return *c.ceil_bytes_per_s < *c.min_bytes_per_s;
-    const auto ceil = share(c.ceil_bytes_per_s, c.ceil_fraction, capacity);
-    const auto min = share(c.min_bytes_per_s, c.min_fraction, capacity);
+bool ceil_below_min(const Share &s, Capacity capacity) {
+    if (s.ceil_bytes_per_s && s.min_bytes_per_s)
+        return *s.ceil_bytes_per_s < *s.min_bytes_per_s;
+    const auto ceil = fraction_of(s.ceil_bytes_per_s, s.ceil_fraction, capacity);
+    const auto min = fraction_of(s.min_bytes_per_s, s.min_fraction, capacity);
     return ceil && min && *ceil < *min;
 }
 
-void check_class(Reader &r, const Node &node, const TrafficClass &c, const std::string &port,
-                 Capacity capacity) {
-    if (ceil_below_min(c, capacity))
-        r.error(entry_or_self(node, "ceil"), "`ceil` of class " + quote(c.name) + " is below its `min`");
-    if (c.ceil_bytes_per_s && capacity && *c.ceil_bytes_per_s > *capacity)
-        r.warning(entry_or_self(node, "ceil"), "`ceil` of class " + quote(c.name) +
-                                                   " is above the rate of port " + quote(port) + ", " +
-                                                   print_rate(*capacity) + ": it has no effect");
+// What those inside a share may use: its own `ceil`, else what is around it.
+Capacity inside(const Share &s, Capacity around) {
+    if (s.ceil_bytes_per_s)
+        return around ? std::min(*around, *s.ceil_bytes_per_s) : *s.ceil_bytes_per_s;
+    if (s.ceil_fraction && around)
+        return static_cast<uint64_t>(static_cast<double>(*around) * *s.ceil_fraction);
+    return s.ceil_fraction ? std::nullopt : around;
 }
 
-// What the classes that lead to one port have been promised so far.
-struct Promise {
-    double sum = 0;
-    bool reported = false;
+// The `min` rates promised within one share so far.
+class Promises {
+  public:
+    Promises(Reader &r, std::string where) : r_(r), where_(std::move(where)) {}
+
+    void add(const Share &s, Capacity capacity) {
+        constexpr double rounding = 1e-9; // ten times 10% is not exactly one
+        sum_ += fraction_of(s.min_bytes_per_s, s.min_fraction, capacity).value_or(0);
+        if (sum_ <= 1 + rounding || reported_)
+            return;
+        reported_ = true;
+        r_.error_at(s.min_pos, "up to here the `min` rates into " + where_ + " add up to " +
+                                   print_percent(sum_) + " of its capacity");
+    }
+
+  private:
+    Reader &r_;
+    const std::string where_;
+    double sum_ = 0;
+    bool reported_ = false;
 };
 
-void check_sum(Reader &r, const Node &node, const TrafficClass &c, const std::string &port, Capacity capacity,
-               Promise &promise) {
-    constexpr double rounding = 1e-9; // ten times 10% is not exactly one
-    promise.sum += share(c.min_bytes_per_s, c.min_fraction, capacity).value_or(0);
-    if (promise.sum <= 1 + rounding || promise.reported)
-        return;
-    promise.reported = true;
-    r.error(entry_or_self(node, "min"), "up to here the `min` rates into port " + quote(port) +
-                                            " add up to " + print_percent(promise.sum) + " of its capacity");
-}
+// The shares of one port: `around` of each is its group, or the port.
+class PortRates {
+  public:
+    PortRates(Reader &r, const Port &port) : r_(r), port_(port), promises_(r, "port " + quote(port.name)) {}
+
+    void add(const Transition &t) {
+        std::vector<Capacity> tenant_groups, groups;
+        std::vector<Promises> tenant_promises, promises;
+        if (t.tenants) {
+            for (const auto &g : t.tenants->groups)
+                enter(g, "group", g.name, g.parent, tenant_groups, tenant_promises);
+            for (const auto &tenant : t.tenants->list)
+                check(tenant, "tenant", tenant.name, tenant.parent, tenant_groups, tenant_promises);
+        }
+        // The classes of a tenant share what the tenant has, which differs: only those of a port can be
+        // summed.
+        const bool own = !t.tenants;
+        for (const auto &g : t.groups)
+            enter(g, "class", g.name, g.parent, groups, promises, own);
+        for (const auto &c : t.classes)
+            check(c, "class", c.name, c.parent, groups, promises, own);
+    }
+
+  private:
+    void enter(const Share &s, const char *kind, const std::string &name, std::optional<uint32_t> parent,
+               std::vector<Capacity> &capacities, std::vector<Promises> &promises, bool own = true) {
+        const Capacity around = check(s, kind, name, parent, capacities, promises, own);
+        capacities.push_back(inside(s, around));
+        promises.emplace_back(r_, std::string(kind) + " " + quote(name));
+    }
+
+    Capacity check(const Share &s, const char *kind, const std::string &name, std::optional<uint32_t> parent,
+                   const std::vector<Capacity> &capacities, std::vector<Promises> &promises,
+                   bool own = true) {
+        const Capacity around = parent ? capacities[*parent]
+                                : own  ? Capacity(port_.rate_bytes_per_s)
+                                       : Capacity();
+        const std::string who = std::string(kind) + " " + quote(name);
+        if (ceil_below_min(s, around))
+            r_.error_at(s.ceil_pos, "`ceil` of " + who + " is below its `min`");
+        if (s.ceil_bytes_per_s && port_.rate_bytes_per_s && *s.ceil_bytes_per_s > *port_.rate_bytes_per_s)
+            r_.warning_at(s.ceil_pos, "`ceil` of " + who + " is above the rate of port " + quote(port_.name) +
+                                          ", " + print_rate(*port_.rate_bytes_per_s) + ": it has no effect");
+        if (parent)
+            promises[*parent].add(s, around);
+        else if (own)
+            promises_.add(s, around);
+        return around;
+    }
+
+    Reader &r_;
+    const Port &port_;
+    Promises promises_;
+};
 
 } // namespace
 
-void check_rates(Reader &r, const Node &root, const Policy &policy) {
-    std::map<std::string, Capacity> capacities;
-    for (const Port &port : policy.ports)
-        capacities[port.name] = port.rate_bytes_per_s;
-    std::map<std::string, Promise> promises;
-    const Node &list = entry_or_self(root, "transitions");
-    for (size_t i = 0; i < policy.transitions.size(); i++) {
-        const Transition &t = policy.transitions[i];
-        const Node *classes = list.children[i].find("classes");
-        for (size_t k = 0; classes && k < t.classes.size(); k++) {
-            check_class(r, classes->children[k], t.classes[k], t.to, capacities[t.to]);
-            check_sum(r, classes->children[k], t.classes[k], t.to, capacities[t.to], promises[t.to]);
-        }
+void check_rates(Reader &r, const Policy &policy) {
+    for (const Port &port : policy.ports) {
+        PortRates rates(r, port);
+        for (const Transition &t : policy.transitions)
+            if (t.to == port.name)
+                rates.add(t);
     }
 }
 

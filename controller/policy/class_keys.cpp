@@ -1,84 +1,20 @@
-// `classes:` of a transition and their `match:` entries.
+// `classes:` of a transition: classes, and groups of classes.
 #include <algorithm>
 
 #include "core/text.hpp"
 #include "policy/match_values.hpp"
 #include "policy/sections.hpp"
+#include "policy/share_keys.hpp"
 
 namespace sluice {
 namespace {
 
-constexpr uint8_t highest_dscp = 63, highest_protocol = 255;
+constexpr uint8_t highest_dscp = 63;
 
-constexpr Row<Match> match_rows[] = {
-    {{.name = "dscp",
-      .type = Type::dscp,
-      .example = "[ef, cs5]",
-      .meaning = "Differentiated services code point, by its RFC name or 0..63."},
-     [](Reader &r, const Node &n, Match &m) {
-         m.dscp = read_numbers(r, n, "a DSCP", dscp_names(), highest_dscp);
-     }},
-    {{.name = "proto",
-      .type = Type::protocol,
-      .example = "tcp",
-      .meaning = "IP protocol, by name or 0..255."},
-     [](Reader &r, const Node &n, Match &m) {
-         m.proto = read_numbers(r, n, "a protocol", protocol_names(), highest_protocol);
-     }},
-    {{.name = "src",
-      .type = Type::prefix,
-      .example = "2001:db8::/32",
-      .meaning = "Source address, IPv4 or IPv6."},
-     [](Reader &r, const Node &n, Match &m) { m.src = read_prefix(r, n); }},
-    {{.name = "dst",
-      .type = Type::prefix,
-      .example = "203.0.113.0/24",
-      .meaning = "Destination address, IPv4 or IPv6."},
-     [](Reader &r, const Node &n, Match &m) { m.dst = read_prefix(r, n); }},
-    {{.name = "sport",
-      .type = Type::port_range,
-      .example = "1000-2000",
-      .meaning = "Source port. Without `proto` it holds for every protocol that has ports."},
-     [](Reader &r, const Node &n, Match &m) { m.sport = read_port_range(r, n); }},
-    {{.name = "dport",
-      .type = Type::port_range,
-      .example = "443",
-      .meaning = "Destination port. Without `proto` it holds for every protocol that has ports."},
-     [](Reader &r, const Node &n, Match &m) { m.dport = read_port_range(r, n); }},
+// As written: a class or a group, by whether it has `classes`.
+struct Entry : TrafficClass {
+    const Node *children = nullptr;
 };
-
-void check_match(Reader &r, const Node &node, const Match &m) {
-    if (node.children.empty())
-        r.error(
-            node,
-            "an empty entry would match everything: name a criterion, or leave it to the class `default`");
-    if (m.src && m.dst && m.src->family != m.dst->family)
-        r.error(*node.find("dst"), "`src` and `dst` are of different IP versions: no packet can match");
-    const bool portless =
-        std::any_of(m.proto.begin(), m.proto.end(), [](uint8_t p) { return !protocol_has_ports(p); });
-    if (portless && (m.sport || m.dport))
-        r.error(*node.find(m.dport ? "dport" : "sport"), "`proto` names a protocol without ports");
-}
-
-void read_matches(Reader &r, const Node &node, TrafficClass &c) {
-    if (!r.want_list(node, "`match`"))
-        return;
-    for (const Node &item : node.children) {
-        Match m;
-        m.pos = item.pos;
-        if (read_rows<Match>(r, item, "a `match` entry", match_rows, m))
-            check_match(r, item, m);
-        c.match.push_back(std::move(m));
-    }
-}
-
-void read_share(Reader &r, const Node &n, std::optional<uint64_t> &bytes_per_s,
-                std::optional<double> &fraction) {
-    if (const auto share = r.rate_or_percent(n)) {
-        bytes_per_s = share->bytes_per_s;
-        fraction = share->fraction;
-    }
-}
 
 void read_verdicts(Reader &r, const Node &node, TrafficClass &c) {
     c.when_full.clear();
@@ -95,55 +31,34 @@ void read_verdicts(Reader &r, const Node &node, TrafficClass &c) {
         r.error(node, "`when_full` must end with `drop`, which is always possible");
 }
 
-constexpr Row<TrafficClass> rows[] = {
+void read_remark(Reader &r, const Node &node, TrafficClass &c) {
+    const auto values = read_numbers(r, node, "a DSCP", dscp_names(), highest_dscp);
+    if (values.size() > 1)
+        r.error(node, "`remark` takes one DSCP");
+    else if (values.size() == 1)
+        c.remark = values.front();
+}
+
+constexpr Row<Entry> rows[] = {
     {{.name = "name",
       .type = Type::identifier,
       .need = Need::required,
       .example = "voice",
       .meaning = "Name in metrics and messages. The last class is named `default` and takes the rest."},
-     [](Reader &r, const Node &n, TrafficClass &c) { c.name = r.identifier(n).value_or(""); }},
+     [](Reader &r, const Node &n, Entry &c) { c.name = r.identifier(n).value_or(""); }},
     {{.name = "match",
       .type = Type::section_list,
       .example = "[{dscp: ef}, {proto: udp, dport: 5060}]",
       .meaning =
           "What belongs to the class: one entry must hold, and in it every criterion. Required except in "
-          "`default`, which has none. At most 32 entries per transition.",
+          "`default` and in groups, which have none. At most 64 entries per transition; their number costs a "
+          "packet nothing.",
       .section = "match"},
-     [](Reader &r, const Node &n, TrafficClass &c) { read_matches(r, n, c); }},
-    {{.name = "priority",
-      .type = Type::integer,
-      .fallback = "1",
-      .example = "0",
-      .meaning = "Lower is served first; give such a class a `ceil`.",
-      .least = 0,
-      .most = 7},
-     [](Reader &r, const Node &n, TrafficClass &c) {
-         c.priority = static_cast<uint8_t>(r.integer(n, 0, 7).value_or(c.priority));
-     }},
-    {{.name = "weight",
-      .type = Type::integer,
-      .fallback = "1",
-      .example = "4",
-      .meaning = "Share among the busy classes of the same priority.",
-      .least = 1,
-      .most = 65535},
-     [](Reader &r, const Node &n, TrafficClass &c) {
-         c.weight = static_cast<uint32_t>(r.integer(n, 1, 65535).value_or(c.weight));
-     }},
-    {{.name = "min",
-      .type = Type::rate_or_percent,
-      .fallback = "none",
-      .example = "5mbit",
-      .meaning = "Rate that the class gets before weights count. A percentage is of the port's capacity."},
-     [](Reader &r, const Node &n, TrafficClass &c) { read_share(r, n, c.min_bytes_per_s, c.min_fraction); }},
-    {{.name = "ceil",
-      .type = Type::rate_or_percent,
-      .fallback = "none",
-      .example = "10%",
-      .meaning = "Rate that the class never exceeds."},
-     [](Reader &r, const Node &n, TrafficClass &c) {
-         read_share(r, n, c.ceil_bytes_per_s, c.ceil_fraction);
-     }},
+     [](Reader &r, const Node &n, Entry &c) { c.match = read_matches(r, n); }},
+    share_row<Entry>(ShareKey::priority),
+    share_row<Entry>(ShareKey::weight),
+    share_row<Entry>(ShareKey::min),
+    share_row<Entry>(ShareKey::ceil),
     {{.name = "when_full",
       .type = Type::words,
       .fallback = "[mark, drop]",
@@ -151,39 +66,75 @@ constexpr Row<TrafficClass> rows[] = {
       .meaning = "What happens to a packet that must not join the queue: the first that is possible. Ends "
                  "with `drop`.",
       .words = verdict_words},
-     [](Reader &r, const Node &n, TrafficClass &c) { read_verdicts(r, n, c); }},
+     [](Reader &r, const Node &n, Entry &c) { read_verdicts(r, n, c); }},
+    {{.name = "aqm",
+      .type = Type::section,
+      .example = "{law: pi2}",
+      .meaning = "The law of this class, in place of the transition's: keys left out have their defaults.",
+      .section = "aqm"},
+     [](Reader &r, const Node &n, Entry &c) { read_aqm(r, n, c.aqm.emplace()); }},
+    {{.name = "remark",
+      .type = Type::dscp,
+      .example = "cs1",
+      .meaning = "DSCP to write into the packets of this class; ECN stays as it is."},
+     [](Reader &r, const Node &n, Entry &c) { read_remark(r, n, c); }},
+    {{.name = "classes",
+      .type = Type::section_list,
+      .example = "[{name: video, match: [{dscp: af41}]}, {name: audio, match: [{dscp: ef}]}]",
+      .meaning = "Makes this a group: its classes share what it gets. Groups may hold groups.",
+      .section = "class"},
+     [](Reader &, const Node &n, Entry &c) { c.children = &n; }},
 };
 
-void check_class(Reader &r, const Node &node, const TrafficClass &c) {
+void check_entry(Reader &r, const Node &node, const Entry &c, bool nested) {
     const Node *match = node.find("match");
     if (c.name == default_class && match)
         r.error(*match, "class `default` takes what no other class matches: it must not have `match`");
-    if (c.name != default_class && !c.name.empty() && !match)
+    if (c.name == default_class && nested)
+        r.error(node, "class `default` cannot be in a group");
+    if (c.name == default_class && c.children)
+        r.error(*c.children, "class `default` cannot be a group");
+    if (c.children) {
+        for (const char *key : {"match", "when_full", "aqm", "remark"})
+            if (const Node *has = node.find(key))
+                r.error(*has, "a group of classes has no " + quote(key) + ": give it to its classes");
+    } else if (c.name != default_class && !c.name.empty() && !match) {
         r.error(node, "class " + quote(c.name) + " needs `match`: only `default` goes without");
+    }
+}
+
+void read_list(Reader &r, const Node &node, std::optional<uint32_t> parent, Transition &t) {
+    if (!r.want_list(node, "`classes`"))
+        return;
+    for (const Node &item : node.children) {
+        Entry e;
+        const Node *name = item.find("name");
+        e.pos = name ? name->pos : item.pos;
+        e.parent = parent;
+        if (read_rows<Entry>(r, item, "a class", rows, e))
+            check_entry(r, item, e, parent.has_value());
+        if (!e.children) {
+            t.classes.push_back(std::move(e));
+            continue;
+        }
+        t.groups.push_back({static_cast<const Share &>(e), e.name, parent, e.pos});
+        read_list(r, *e.children, static_cast<uint32_t>(t.groups.size() - 1), t);
+    }
 }
 
 } // namespace
 
-std::vector<TrafficClass> read_classes(Reader &r, const Node &node) {
-    std::vector<TrafficClass> classes;
-    if (!r.want_list(node, "`classes`"))
-        return classes;
-    for (const Node &item : node.children) {
-        TrafficClass c;
-        c.pos = item.pos;
-        if (read_rows<TrafficClass>(r, item, "a class", rows, c))
-            check_class(r, item, c);
-        classes.push_back(std::move(c));
-    }
-    return classes;
+void read_classes(Reader &r, const Node &node, Transition &t) {
+    if (node.kind != Node::Kind::scalar)
+        return read_list(r, node, std::nullopt, t);
+    const auto preset = r.word(node, preset_words);
+    t.classes = preset_classes(preset.value_or(0));
+    for (auto &c : t.classes)
+        c.pos = node.pos;
 }
 
 Section class_section() {
-    return section_of<TrafficClass>("class", "A class: `transitions[].classes[]`", rows);
-}
-
-Section match_section() {
-    return section_of<Match>("match", "A match entry: `transitions[].classes[].match[]`", match_rows);
+    return section_of<Entry>("class", "A class: `transitions[].classes[]`", rows);
 }
 
 } // namespace sluice

@@ -27,8 +27,14 @@ enum class Type {
     words, // one of Key::words, or a list of them
     dscp,
     protocol,
-    prefix,
+    prefixes, // one or a list
     port_range,
+    vlan_range,
+    length_range,
+    numbers, // within Key::least and Key::most, or a list of them
+    file,    // path, relative to the policy file
+    classes, // one of Key::words, or a list of maps named by Key::section
+    tenant_match,
     overhead, // a name, a number or the map named by Key::section
     section,  // the map named by Key::section
     section_list,

@@ -106,17 +106,26 @@ std::optional<Prefix> read_prefix(Reader &r, const Node &node) {
     return prefix;
 }
 
-std::optional<PortRange> read_port_range(Reader &r, const Node &node) {
-    const auto text = r.scalar(node, "a port such as 443, or a range such as 1000-2000");
+std::vector<Prefix> read_prefixes(Reader &r, const Node &node) {
+    std::vector<Prefix> out;
+    for (const Node &item : r.one_or_many(node, "address prefixes"))
+        if (const auto prefix = read_prefix(r, item))
+            out.push_back(*prefix);
+    return out;
+}
+
+std::optional<PortRange> read_range(Reader &r, const Node &node, std::string_view what, uint16_t most) {
+    const auto text = r.scalar(node, std::string(what) + " such as 443, or a range such as 1000-2000");
     if (!text)
         return std::nullopt;
     const size_t dash = text->find('-');
-    const auto first = number(text->substr(0, dash), 65535);
-    const auto last = dash == std::string_view::npos ? first : number(text->substr(dash + 1), 65535);
+    const auto first = number(text->substr(0, dash), most);
+    const auto last = dash == std::string_view::npos ? first : number(text->substr(dash + 1), most);
     if (!first || !last || (node.quoted && dash == std::string_view::npos))
         r.error(node,
-                quote(*text) + " is not a port: write a number from 0 to 65535" +
-                    (node.quoted ? " without quotes" : "") + ", or a range such as 1000-2000",
+                quote(*text) + " is not " + std::string(what) + ": write a number from 0 to " +
+                    std::to_string(most) + (node.quoted ? " without quotes" : "") +
+                    ", or a range such as 1000-2000",
                 node.quoted && first ? std::string(*text) : "");
     else if (*first > *last)
         r.error(node, quote(*text) + " ends before it begins",

@@ -15,8 +15,9 @@ std::vector<uint8_t> read_numbers(Reader &r, const Node &node, std::string_view 
 
 // "203.0.113.0/24", "2001:db8::/32"; an address alone is a single host.
 std::optional<Prefix> read_prefix(Reader &r, const Node &node);
+std::vector<Prefix> read_prefixes(Reader &r, const Node &node);
 
-// "443", "1000-2000"
-std::optional<PortRange> read_port_range(Reader &r, const Node &node);
+// "443", "1000-2000"; `what` names the thing in messages: "a port".
+std::optional<PortRange> read_range(Reader &r, const Node &node, std::string_view what, uint16_t most);
 
 } // namespace sluice

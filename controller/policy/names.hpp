@@ -20,11 +20,17 @@ bool protocol_has_ports(uint8_t protocol);
 inline constexpr std::string_view forward_words[] = {"fib", "xconnect"};
 inline constexpr std::string_view mode_words[] = {"enforce", "shadow"};
 inline constexpr std::string_view loss_words[] = {"keep", "bypass"};
-inline constexpr std::string_view isolate_words[] = {"flow", "srchost", "dsthost", "none"};
+inline constexpr std::string_view isolate_words[] = {
+    "flow", "srchost", "dsthost", "hosts", "dual-srchost", "dual-dsthost", "triple-isolate", "none"};
+inline constexpr std::string_view tenant_key_words[] = {"src", "dst", "vlan"};
 inline constexpr std::string_view verdict_words[] = {"mark", "drop"};
 
-inline constexpr std::string_view law_words[] = {"codel"};
+inline constexpr std::string_view law_words[] = {"codel", "pi2"};
 inline constexpr std::string_view overhead_words[] = {"ethernet", "docsis", "ptm", "atm", "none"};
 inline constexpr std::string_view default_class = "default";
+inline constexpr std::string_view other_tenant = "other"; // who matches no tenant
+
+// Sets of classes with CAKE's names, in the order of presets.cpp.
+inline constexpr std::string_view preset_words[] = {"besteffort", "diffserv3", "diffserv4", "diffserv8"};
 
 } // namespace sluice

@@ -35,11 +35,14 @@ struct Port {
 enum class Forward : uint8_t { fib, xconnect };
 enum class Mode : uint8_t { enforce, shadow };
 enum class OnControllerLoss : uint8_t { keep, bypass };
-enum class Isolate : uint8_t { flow, srchost, dsthost, none };
+enum class Isolate : uint8_t { flow, srchost, dsthost, hosts, dual_srchost, dual_dsthost, triple, none };
+enum class Law : uint8_t { codel, pi2 };
+enum class TenantKey : uint8_t { src, dst, vlan };
 enum class Verdict : uint8_t { mark, drop };
 
 // Durations in nanoseconds; none = auto: derived from the rate, the ring and the MTU while running.
 struct Aqm {
+    Law law = Law::codel;
     std::optional<uint64_t> target_ns;
     std::optional<uint64_t> interval_ns;
     std::optional<uint64_t> limit_ns;
@@ -62,21 +65,63 @@ struct PortRange {
 struct Match {
     std::vector<uint8_t> dscp;  // 0..63
     std::vector<uint8_t> proto; // IP protocol numbers
-    std::optional<Prefix> src, dst;
+    std::vector<Prefix> src, dst;
     std::optional<PortRange> sport, dport;
+    std::optional<PortRange> vlan;   // VLAN ids of the outermost tag
+    std::vector<uint8_t> pcp;        // 0..7
+    std::optional<PortRange> length; // bytes of the Ethernet frame, without VLAN tags and FCS
+    std::vector<std::string> in;     // names of ports
     SourcePos pos;
 };
 
-struct TrafficClass {
-    std::string name;
-    std::vector<Match> match; // one of them must hold; empty only for `default`
-    uint8_t priority = 1;     // 0..7, lower is served first
-    uint32_t weight = 1;      // 1..65535, within its priority
+// What a class, a group of classes, a tenant or a group of tenants gets of that which it is in.
+struct Share {
+    uint8_t priority = 1; // 0..7, lower is served first
+    uint32_t weight = 1;  // 1..65535, within its priority
     std::optional<uint64_t> min_bytes_per_s, ceil_bytes_per_s;
-    std::optional<double> min_fraction,
-        ceil_fraction; // `10%` of the port's capacity; excludes the absolute one
-    std::vector<Verdict> when_full{Verdict::mark, Verdict::drop}; // first possible one wins; ends with drop
+    std::optional<double> min_fraction, ceil_fraction; // of the ceiling around it; excludes the absolute one
+    SourcePos min_pos, ceil_pos;
+};
+
+struct ClassGroup : Share {
+    std::string name;
+    std::optional<uint32_t> parent; // index into Transition::groups
     SourcePos pos;
+};
+
+struct TrafficClass : Share {
+    std::string name;
+    std::vector<Match> match;       // one of them must hold; empty only for `default`
+    std::optional<uint32_t> parent; // index into Transition::groups
+    std::vector<Verdict> when_full{Verdict::mark, Verdict::drop}; // first possible one wins; ends with drop
+    std::optional<Aqm> aqm;                                       // instead of the transition's
+    std::optional<uint8_t> remark;                                // DSCP to write
+    SourcePos pos;
+};
+
+struct TenantGroup : Share {
+    std::string name;
+    std::string in;                 // name of the group around it, or empty
+    std::optional<uint32_t> parent; // the same as an index into Tenants::groups, always a smaller one
+    SourcePos pos;
+};
+
+struct Tenant : Share {
+    std::string name;
+    std::string in;
+    std::optional<uint32_t> parent; // index into Tenants::groups
+    std::vector<Prefix> prefixes;   // by source or destination address ...
+    std::vector<uint16_t> vlans;    // ... or by VLAN id
+    SourcePos pos;
+};
+
+// Who shares the port: each tenant has all classes of the transition to itself.
+struct Tenants {
+    TenantKey by = TenantKey::dst;
+    std::vector<TenantGroup> groups;
+    std::vector<Tenant> list; // [0] is who matches no other, named `other`
+    std::string file;         // more tenants, one per line; relative to the policy file
+    SourcePos file_pos;
 };
 
 struct Transition {
@@ -86,7 +131,9 @@ struct Transition {
     Mode mode = Mode::enforce;
     Aqm aqm;
     Isolate isolate = Isolate::flow;
+    std::vector<ClassGroup> groups;    // in the order of the file, parents first
     std::vector<TrafficClass> classes; // first match wins; always ends with the class `default`
+    std::optional<Tenants> tenants;
     OnControllerLoss on_controller_loss = OnControllerLoss::keep;
     SourcePos pos;
 };

@@ -53,6 +53,10 @@ void Reader::warning(const Node &at, std::string message, std::string suggestion
     report.warning(at.pos, std::move(message), std::move(suggestion));
 }
 
+void Reader::error_at(SourcePos pos, std::string message) {
+    report.error(pos, std::move(message));
+}
+
 void Reader::warning_at(SourcePos pos, std::string message) {
     report.warning(pos, std::move(message));
 }

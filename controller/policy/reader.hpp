@@ -18,6 +18,7 @@ class Reader {
 
     void error(const Node &at, std::string message, std::string suggestion = {});
     void warning(const Node &at, std::string message, std::string suggestion = {});
+    void error_at(SourcePos pos, std::string message);
     void warning_at(SourcePos pos, std::string message);
 
     bool has_error() const { return report.has_error(); }

@@ -24,9 +24,22 @@ void read_aqm(Reader &r, const Node &node, Aqm &out);
 Section aqm_section();
 Section l4s_section();
 
-// class_keys.cpp: same length and order as the list.
-std::vector<TrafficClass> read_classes(Reader &r, const Node &node);
-Section class_section();
+// match_keys.cpp: a list of match entries.
+std::vector<Match> read_matches(Reader &r, const Node &node);
 Section match_section();
+
+// class_keys.cpp: fills t.classes and t.groups; a preset's name stands for its classes.
+void read_classes(Reader &r, const Node &node, Transition &t);
+Section class_section();
+
+// presets.cpp
+std::vector<TrafficClass> preset_classes(size_t preset); // index into preset_words
+
+// tenant_keys.cpp
+void read_tenants(Reader &r, const Node &node, Transition &t);
+Section tenants_section();
+Section tenant_section();
+Section tenant_group_section();
+Section tenant_default_section();
 
 } // namespace sluice

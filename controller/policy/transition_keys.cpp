@@ -1,4 +1,5 @@
 // `transitions:` and what is directly under each.
+#include <algorithm>
 #include <set>
 
 #include <sluice/abi.h>
@@ -10,9 +11,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t most_transitions = SLUICE_MAX_TRANSITIONS, most_classes = 16,
-                 most_matches = SLUICE_MAX_RULES;
-static_assert(most_transitions * most_classes <= SLUICE_MAX_CLASSES);
+constexpr size_t most_transitions = SLUICE_MAX_TRANSITIONS, most_matches = SLUICE_MAX_RULES;
 
 // An illegal name leaves an empty one, so that the names stay in step with the nodes.
 void read_from(Reader &r, const Node &node, Transition &t) {
@@ -20,26 +19,33 @@ void read_from(Reader &r, const Node &node, Transition &t) {
         t.from.push_back(r.identifier(item).value_or(""));
 }
 
-void check_classes(Reader &r, const Node &node, const std::vector<TrafficClass> &classes) {
+void check_names(Reader &r, const Transition &t) {
     std::set<std::string> names;
+    const auto check = [&](const std::string &name, SourcePos pos) {
+        if (!name.empty() && !names.insert(name).second)
+            r.error_at(pos, "a second class " + quote(name) + " in this transition");
+    };
+    for (const auto &g : t.groups)
+        check(g.name, g.pos);
+    for (const auto &c : t.classes)
+        check(c.name, c.pos);
+}
+
+void check_classes(Reader &r, const Node &node, const Transition &t) {
     size_t matches = 0;
-    for (size_t i = 0; i < classes.size(); i++) {
-        const TrafficClass &c = classes[i];
-        const Node &item = node.children[i];
-        const Node *name = item.find("name");
-        if (!c.name.empty() && !names.insert(c.name).second)
-            r.error(*name, "a second class " + quote(c.name) + " in this transition");
-        else if (c.name == default_class && i + 1 < classes.size())
-            r.error(*name, "class `default` must be the last: the classes after it would get nothing");
-        if (i == most_classes)
-            r.error(item, "a transition has at most " + std::to_string(most_classes) + " classes");
+    check_names(r, t);
+    for (size_t i = 0; i < t.classes.size(); i++) {
+        const TrafficClass &c = t.classes[i];
+        if (c.name == default_class && i + 1 < t.classes.size())
+            r.error_at(c.pos, "class `default` must be the last: the classes after it would get nothing");
         if (matches <= most_matches && matches + c.match.size() > most_matches)
-            r.error(item,
-                    "a transition has at most " + std::to_string(most_matches) + " match entries in all");
+            r.error_at(c.pos,
+                       "a transition has at most " + std::to_string(most_matches) + " match entries in all");
         matches += c.match.size();
     }
-    if (!classes.empty() && node.children.back().kind == Node::Kind::map &&
-        !names.contains(std::string(default_class)))
+    const bool has_default = std::any_of(t.classes.begin(), t.classes.end(),
+                                         [](const TrafficClass &c) { return c.name == default_class; });
+    if (!t.classes.empty() && !has_default && node.children.back().kind == Node::Kind::map)
         r.error(node.children.back(),
                 "the last class must be named `default`: it takes what the others do not match",
                 "- {name: default}");
@@ -77,9 +83,11 @@ constexpr Row<Transition> rows[] = {
     {{.name = "isolate",
       .type = Type::word,
       .fallback = "flow",
-      .example = "srchost",
-      .meaning = "Between whom the queue is fair: flows (5-tuples), hosts by source or destination address, "
-                 "or nobody.",
+      .example = "dual-dsthost",
+      .meaning =
+          "Between whom the queue is fair, in CAKE's words: flows (5-tuples); hosts by source or "
+          "destination address, or pairs of `hosts`; `dual-srchost` and `dual-dsthost`: hosts first, then "
+          "the flows of each; `triple-isolate`: by the side of a flow that has more flows; or nobody.",
       .words = isolate_words},
      [](Reader &r, const Node &n, Transition &t) { read_word(r, n, isolate_words, t.isolate); }},
     {{.name = "aqm",
@@ -89,15 +97,24 @@ constexpr Row<Transition> rows[] = {
       .section = "aqm"},
      [](Reader &r, const Node &n, Transition &t) { read_aqm(r, n, t.aqm); }},
     {{.name = "classes",
-      .type = Type::section_list,
+      .type = Type::classes,
       .fallback = "[{name: default}]",
       .example = "[{name: voice, match: [{dscp: ef}], priority: 0, ceil: 10%}, {name: default}]",
-      .meaning = "Classes of traffic, first match wins. The last is named `default`. At most 16.",
+      .meaning =
+          "Classes of traffic, first match wins. The last is named `default`. Or one word for a set of "
+          "classes by DSCP, with the code points and weights of CAKE's tins.",
+      .words = preset_words,
       .section = "class"},
      [](Reader &r, const Node &n, Transition &t) {
-         t.classes = read_classes(r, n);
-         check_classes(r, n, t.classes);
+         read_classes(r, n, t);
+         check_classes(r, n, t);
      }},
+    {{.name = "tenants",
+      .type = Type::section,
+      .example = "{by: dst, list: [{name: alice, match: 203.0.113.0/28, ceil: 50mbit}]}",
+      .meaning = "Who shares the port: each tenant has its share, and all classes to itself.",
+      .section = "tenants"},
+     [](Reader &r, const Node &n, Transition &t) { read_tenants(r, n, t); }},
     {{.name = "on_controller_loss",
       .type = Type::word,
       .fallback = "keep",

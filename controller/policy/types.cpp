@@ -16,6 +16,7 @@ constexpr const char *identifier_pattern = "^[A-Za-z][A-Za-z0-9_-]{0,31}$";
 constexpr const char *rate_pattern =
     "^[0-9]+(\\.[0-9]+)?(([kKmMgGtT][iI]?)?[bB][iI][tT]|[kmg]?bps|[KMG]Bps)$";
 constexpr const char *percent_pattern = "^[0-9]+(\\.[0-9]{1,4})?%$";
+constexpr const char *prefix_pattern = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 constexpr const char *duration_pattern = "^[0-9]+(\\.[0-9]+)?(ns|us|ms|s)$";
 
 Json text(const char *pattern) {
@@ -98,7 +99,21 @@ const Description descriptions[] = {
     {Type::words, "list of WORDS", [](const Key &k) { return one_or_list(words(k.words)); }},
     {Type::dscp, "DSCP, or list", [](const Key &) { return named_number(dscp_names(), 63); }},
     {Type::protocol, "protocol, or list", [](const Key &) { return named_number(protocol_names(), 255); }},
-    {Type::prefix, "address prefix", [](const Key &) { return text("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"); }},
+    {Type::prefixes, "address prefix, or list", [](const Key &) { return one_or_list(text(prefix_pattern)); }},
+    {Type::vlan_range, "VLAN id or range", [](const Key &) {
+         return any_of({integer(0, 4095), text("^[0-9]{1,4}-[0-9]{1,4}$")});
+     }},
+    {Type::length_range, "bytes or range", [](const Key &) {
+         return any_of({integer(0, 65535), text("^[0-9]{1,5}-[0-9]{1,5}$")});
+     }},
+    {Type::numbers, "number RANGE, or list", [](const Key &k) { return one_or_list(integer(k.least, k.most)); }},
+    {Type::file, "path", [](const Key &) { return Json{{"type", "string"}, {"minLength", 1}}; }},
+    {Type::classes, "WORDS, or list of maps", [](const Key &k) {
+         return any_of({words(k.words), list_of(reference(k.section))});
+     }},
+    {Type::tenant_match, "address prefix or VLAN id, or list", [](const Key &) {
+         return one_or_list(any_of({integer(0, 4095), text(prefix_pattern)}));
+     }},
     {Type::port_range, "port or range", [](const Key &) {
          return any_of({integer(0, 65535), text("^[0-9]{1,5}-[0-9]{1,5}$")});
      }},

@@ -15,13 +15,14 @@
 #define SLUICE_ABI_VERSION 1
 
 #define SLUICE_MAX_PORTS 16       /* ports of a policy */
-#define SLUICE_MAX_CLASSES 256    /* classes of all transitions of one generation */
-#define SLUICE_MAX_RULES 32       /* match entries of a transition */
+#define SLUICE_MOST_CLASSES 16384 /* classes of one generation, tenants times classes; class_id is 16 bits */
+#define SLUICE_MAX_RULES 64       /* match entries of a transition: bits of a word */
+#define SLUICE_RANGES 132         /* bounds that 64 intervals can make, and the one at 0 */
 #define SLUICE_MAX_TRANSITIONS 16 /* transitions of a policy */
 #define SLUICE_STAMPS 4096        /* stamp slots of a TX ring, a power of two: deeper rings saturate */
 #define SLUICE_PENDING 32         /* frames between verdict and bulk, a power of two > bulk (16) + 1 */
 #define SLUICE_FLOW_WAYS 4        /* buckets of a set */
-#define SLUICE_FLOWS 16384        /* flow buckets, a power of two */
+#define SLUICE_LEAST_FLOWS 16384  /* flow buckets, a power of two: sluice_control.flow_mask */
 #define SLUICE_CACHE_LINE 64
 
 #ifdef __cplusplus
@@ -81,7 +82,7 @@ struct sluice_control {
 	__u32 sample_rate;    /* events per CPU and jiffy */
 	__u64 heartbeat_ns;   /* time of the last tick, or of falling asleep */
 	__u32 devmap_id;      /* of sl_devmap, so that tracepoints know our redirects */
-	__u32 reserved0;
+	__u32 flow_mask;      /* flow sets - 1, a power of two - 1 */
 	__u64 reserved1[4];
 };
 SLUICE_SIZE(sluice_control, 64);
@@ -95,16 +96,33 @@ struct sluice_codel {
 	__u64 first_above_ns; /* when the delay will have been above target for an interval, 0 = it is below */
 	__u64 next_ns;        /* next signal while dropping */
 	__u32 count;          /* signals of this dropping phase */
-	__u32 last_count;     /* count when it began */
-	__u32 dropping;
+	__u16 last_count;     /* count when it began */
+	__u16 dropping;
+};
+SLUICE_SIZE(sluice_codel, 24);
+
+/* PI2's knobs and its memory (pi2.h). */
+struct sluice_pi2_params {
+	__u64 target_ns;
+	__u64 update_ns;
+	__u32 alpha, beta;    /* probability per second of error and of its change, 16 fraction bits */
+};
+struct sluice_pi2 {
+	__u64 updated_ns;
+	__u64 delay_ns;       /* at the last update */
+	__u32 probability;    /* of a scalable signal, 2^32 = 1; its square is the classic one */
 	__u32 reserved;
 };
-SLUICE_SIZE(sluice_codel, 32);
+SLUICE_SIZE(sluice_pi2, 24);
 
-/* One flow, or one host: a cache line. Writer: the CPU that received the frame; `listed` also by the controller. */
+/* One flow, or one host: a cache line. Writer: the CPU that received the frame; `listed` and `scale` also by the
+ * controller. */
 struct sluice_flow {
 	__u64 finish;         /* virtual time at which the last admitted byte is served, bytes of class virtual time */
-	struct sluice_codel codel;
+	union {               /* of the class's law */
+		struct sluice_codel codel;
+		struct sluice_pi2 pi2;
+	};
 	__u32 tag;            /* flow hash, 0 = free */
 	__u16 class_id;
 	__u8 listed;          /* 1: the controller knows that this bucket is in use; else it may be taken over */
@@ -112,8 +130,22 @@ struct sluice_flow {
 	__u64 bytes;          /* admitted */
 	__u32 packets;        /* admitted */
 	__u32 refused;        /* dropped */
+	__u32 host;           /* isolate: dual-*, triple: hash of the host; triple: of both, 16 bits each */
+	__u16 scale;          /* bytes of virtual time per byte: busy flows of the host, 1 without hosts */
+	__u16 reserved;
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_flow, 64);
+
+/* Whose bucket it is, for people: written when the bucket is taken, read by the controller. */
+struct sluice_flow_info {
+	__u8 src[16], dst[16];     /* IPv4 in the first 4 bytes */
+	__u16 sport, dport;        /* host order */
+	__u8 family, proto, dscp;
+	__u8 port;                 /* egress port index */
+	__u32 tag;                 /* of the flow that it speaks of */
+	__u32 reserved;
+};
+SLUICE_SIZE(sluice_flow_info, 48);
 
 /* A flow that loses more than a third of its frames for some hundred frames does not respond to drops. Pressure
  * rises by 2 per refusal, falls by 1 per admission, and counts from here on. */
@@ -126,7 +158,8 @@ struct sluice_flow_set {
 
 /* One side of the published state of a class. Writer: controller, then it flips sluice_class.current; while the
  * controller is late also ingress, which carries vt0 and t0_ns on.
- * Per-flow service is what GPS would give each backlogged flow of the class: service rate / active flows. */
+ * Per-flow service is what GPS would give each backlogged flow of the class: service rate / active flows. With
+ * hosts (isolate: dual-*, triple) it is per host, and a flow's bytes count `scale` times. */
 struct sluice_share {
 	__u64 vt0;            /* virtual time at t0: bytes of service that each backlogged flow has had */
 	__u64 t0_ns;
@@ -139,13 +172,24 @@ struct sluice_share {
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_share, 64);
 
+enum sluice_law { SLUICE_LAW_CODEL = 0, SLUICE_LAW_PI2 };
+
+/* sluice_class.remark: write this DSCP into the frame. */
+#define SLUICE_REMARK 0x40
+
 struct sluice_class {
 	struct sluice_share share[2];
 	/* one more line: configuration, changes with the policy only, and the index */
 	__u32 current;        /* share in force */
-	__u32 mark;           /* 1: signal ECT packets with CE instead of a drop */
-	struct sluice_codel_params codel;
-	__u64 reserved[5];
+	__u8 mark;            /* 1: signal ECT packets with CE instead of a drop */
+	__u8 law;             /* enum sluice_law */
+	__u8 remark;          /* SLUICE_REMARK | DSCP, 0 = leave it */
+	__u8 reserved0;
+	union {
+		struct sluice_codel_params codel;
+		struct sluice_pi2_params pi2;
+	};
+	__u64 reserved[4];
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_class, 192);
 
@@ -179,7 +223,7 @@ struct sluice_tx {
 	__u64 drops[SLUICE_KDROPS];
 	struct sluice_codel guard; /* on the ring's head-of-line sojourn */
 	__u32 in_bulk;        /* devmap hook: frames behind the producer that the driver has not taken yet */
-	__u32 reserved0;
+	__u32 reserved0[3];
 	__u32 pending[SLUICE_PENDING]; /* wire bytes of each */
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_tx, 256);
@@ -255,32 +299,69 @@ struct sluice_port {
 };
 SLUICE_SIZE(sluice_port, 64);
 
-/* One match entry of a class; all criteria must hold, a zero mask or a full range always holds. */
-struct sluice_rule {
-	__u32 src[4], src_mask[4]; /* network order; IPv4 in the first word */
-	__u32 dst[4], dst_mask[4];
-	__u64 dscp;                /* bit per code point */
-	__u64 proto[4];            /* bit per protocol number */
-	__u16 sport_first, sport_last, dport_first, dport_last; /* host order, inclusive */
-	__u8 family;               /* 4, 6, 0 = any */
-	__u8 need_ports;           /* 1: only frames whose ports are known can match */
-	__u16 class_id;
+/* Matching is by bitmaps, one bit per match entry ("rule") of the transition, bit 0 the first: each field of the
+ * frame selects the rules that it satisfies, their intersection are the rules that hold, its lowest bit wins. The
+ * cost does not depend on the number of rules, nor on that of prefixes.
+ *
+ * Rules by a 16-bit value: those of the last entry whose `first` is not above it. */
+struct sluice_ranges {
+	__u32 count;               /* at least 1: first[0] = 0 */
+	__u32 reserved;
+	__u16 first[SLUICE_RANGES];
+	__u64 rules[SLUICE_RANGES];
+};
+SLUICE_SIZE(sluice_ranges, 8 + 10 * SLUICE_RANGES);
+
+/* Longest-prefix match: rules and tenant by address or VLAN, all tables in one trie. */
+enum sluice_prefix_table { SLUICE_BY_SRC = 0, SLUICE_BY_DST, SLUICE_BY_VLAN, SLUICE_PREFIX_TABLES };
+struct sluice_prefix_key {
+	__u32 bits;                /* that count, those of `table` included */
+	__u32 table;               /* (generation * SLUICE_MAX_TRANSITIONS + transition) * 8 + sluice_prefix_table * 2,
+				    * + 1 for IPv6 */
+	__u32 address[4];          /* network order; IPv4 in the first word; a VLAN id likewise */
+};
+struct sluice_prefix {
+	__u64 rules;
+	__u32 tenant;              /* 0 = not a tenant's */
 	__u32 reserved;
 };
-SLUICE_SIZE(sluice_rule, 120);
 
-enum sluice_isolate { SLUICE_ISOLATE_FLOW = 0, SLUICE_ISOLATE_SRC, SLUICE_ISOLATE_DST, SLUICE_ISOLATE_NONE };
+enum sluice_isolate {
+	SLUICE_ISOLATE_FLOW = 0,
+	SLUICE_ISOLATE_SRC,
+	SLUICE_ISOLATE_DST,
+	SLUICE_ISOLATE_HOSTS,      /* pairs of hosts */
+	SLUICE_ISOLATE_DUAL_SRC,   /* source hosts first, then the flows of each */
+	SLUICE_ISOLATE_DUAL_DST,
+	SLUICE_ISOLATE_TRIPLE,     /* fair between hosts of whichever side has more flows, then flows */
+	SLUICE_ISOLATE_NONE,
+};
 
-/* One transition of one generation. Writer: controller, before it flips sluice_control.generation. */
+/* One transition of one generation. Writer: controller, before it flips sluice_control.generation. The class of a
+ * frame is first_class + tenant * tenant_classes + the class of the first rule that holds. */
 struct sluice_transition {
 	__u32 to;                  /* port index */
 	__u32 shadow;              /* 1: count what would happen, forward all */
 	__u32 isolate;             /* enum sluice_isolate */
-	__u32 rule_count;
-	__u32 default_class;       /* class id */
 	__u32 bypass_on_loss;      /* 1: PASS all once the heartbeat is older than SLUICE_LOSS_NS */
-	__u32 reserved[2];
-	struct sluice_rule rules[SLUICE_MAX_RULES];
+	__u32 first_class;         /* class id */
+	__u32 tenant_classes;      /* class ids of each tenant; 0 = no tenants */
+	__u32 tenants;             /* tenant 0, who is nobody's, included */
+	__u32 rule_count;
+	__u32 lookups;             /* bit per enum sluice_prefix_table: some rule or tenant needs that look-up */
+	__u32 by_ports, by_vlan, by_length; /* 1: some rule asks for sport or dport, for vlan, for length */
+	__u16 default_class;       /* relative to first_class, as those of rules */
+	__u16 class_of[SLUICE_MAX_RULES];
+	__u16 reserved[3];
+	__u64 not_ip;              /* rules that ask for nothing in an IP header */
+	__u64 no_ports;            /* rules that do not ask for ports */
+	__u64 any_src, any_dst;    /* rules that do not ask for an address: where the trie has no entry */
+	__u64 dscp[64];
+	__u64 proto[256];
+	__u64 pcp[8 + 1];          /* the last: untagged */
+	__u64 untagged;            /* rules that do not ask for a VLAN */
+	__u64 ingress[SLUICE_MAX_PORTS];
+	struct sluice_ranges sport, dport, vlan, length;
 };
 
 #define SLUICE_LOSS_NS 10000000000ull /* heartbeat older than this: the controller is lost */
@@ -293,7 +374,7 @@ struct sluice_ingress_config {
 	__u32 ports;               /* ports of the policy */
 	__u32 seed[2];             /* of the flow hash */
 	__u32 xconnect;            /* 1: everything leaves by egress 0; 0: bpf_fib_lookup decides */
-	__u32 rules;               /* 1: some transition has rules */
+	__u32 rules;               /* 1: some transition has rules or tenants */
 	__u32 frags;               /* 1: loaded as xdp.frags */
 	__u32 egress_count;
 	__u32 egress_ifindex[SLUICE_MAX_EGRESS];
@@ -302,11 +383,6 @@ struct sluice_ingress_config {
 	__u8 mac[6];               /* of the device, for forward: fib */
 	__u8 check_mac;
 	__u8 loss_bypass;          /* 1: some transition wants bypass_on_loss */
-};
-
-/* Bitmap of buckets that became active since the controller last looked. Writers: ingress sets, controller clears. */
-struct sluice_touched {
-	__u64 word[SLUICE_FLOWS / 64];
 };
 
 /* Records of the events ring buffer. */

@@ -9,6 +9,7 @@
 
 #include "codel.h"
 #include "maps.bpf.h"
+#include "pi2.h"
 
 /* A clock read costs more than the rest of the decision, so frames that come closer than this share one... */
 #define SLUICE_CLOCK_SPACING_NS 1000
@@ -25,6 +26,7 @@ struct sluice_request {
 	__u32 ect;       /* ECN-capable packet: CE can be set */
 	__u32 l4s;       /* ECT(1) packet */
 	__u32 shadow;    /* compute, count as would_*, admit */
+	__u32 host;      /* sluice_flow.host, 0 where the policy does not isolate hosts */
 };
 
 /* What is answered, with the figures that led to it. */
@@ -34,6 +36,8 @@ struct sluice_answer {
 	__u64 delay_ns;  /* phantom delay, computed only for frames that are not simply admitted */
 	__u64 ring_ns;   /* predicted delay in the TX ring */
 	struct sluice_tx *tx; /* for sluice_note_redirect() */
+	__u32 fresh;     /* 1: the bucket was taken for this flow just now; its sluice_flow_info is stale */
+	__u32 remark;    /* sluice_class.remark */
 };
 
 SLUICE_INLINE __u64 sluice_now(struct sluice_clock *c)
@@ -65,11 +69,26 @@ SLUICE_INLINE __u32 sluice_hash_final(__u64 h)
 	return (__u32)(h >> 32) | 1; /* 0 means: free bucket */
 }
 
+SLUICE_INLINE void sluice_take_bucket(struct sluice_flow *f, const struct sluice_request *q, __u64 vt)
+{
+	f->finish = vt;
+	__builtin_memset(&f->pi2, 0, sizeof(f->pi2));
+	f->tag = q->hash;
+	f->class_id = q->class_id;
+	f->pressure = 0;
+	f->bytes = 0;
+	f->packets = 0;
+	f->refused = 0;
+	f->host = q->host;
+	f->scale = 1;
+}
+
 /* The bucket of a flow: its own, else a free or forgotten one, else one that it has to share. The search starts at a
  * way that the hash picks: were it always the first, the flows in use would crowd into a quarter of the cache. */
-SLUICE_INLINE struct sluice_flow *sluice_find_flow(const struct sluice_request *q, __u64 vt, __u32 *bucket)
+SLUICE_INLINE struct sluice_flow *sluice_find_flow(const struct sluice_request *q, __u32 mask, __u64 vt,
+						   struct sluice_answer *a)
 {
-	__u32 set_index = (q->hash >> 1) & (SLUICE_FLOWS / SLUICE_FLOW_WAYS - 1), first = q->hash >> 30;
+	__u32 set_index = (q->hash >> 1) & mask, first = q->hash >> 30;
 	struct sluice_flow_set *set = bpf_map_lookup_elem(&sl_flows, &set_index);
 	struct sluice_flow *f = 0, *spare = 0;
 	__u32 i, way, spare_way = 0;
@@ -81,7 +100,7 @@ SLUICE_INLINE struct sluice_flow *sluice_find_flow(const struct sluice_request *
 		way = (first + i) & (SLUICE_FLOW_WAYS - 1);
 		f = &set->way[way];
 		if (f->tag == q->hash && f->class_id == q->class_id) {
-			*bucket = set_index * SLUICE_FLOW_WAYS + way;
+			a->bucket = set_index * SLUICE_FLOW_WAYS + way;
 			return f;
 		}
 		if (!f->listed && !spare) {
@@ -91,33 +110,24 @@ SLUICE_INLINE struct sluice_flow *sluice_find_flow(const struct sluice_request *
 	}
 	if (!spare) {
 		/* All in use: share. The two flows then count as one, which is what any hashed queue does. */
-		*bucket = set_index * SLUICE_FLOW_WAYS + first;
+		a->bucket = set_index * SLUICE_FLOW_WAYS + first;
 		return &set->way[first & (SLUICE_FLOW_WAYS - 1)];
 	}
-	spare->finish = vt;
-	spare->codel.first_above_ns = 0;
-	spare->codel.count = 0;
-	spare->codel.last_count = 0;
-	spare->codel.dropping = 0;
-	spare->tag = q->hash;
-	spare->class_id = q->class_id;
-	spare->pressure = 0;
-	spare->bytes = 0;
-	spare->packets = 0;
-	spare->refused = 0;
-	*bucket = set_index * SLUICE_FLOW_WAYS + spare_way;
+	sluice_take_bucket(spare, q, vt);
+	a->bucket = set_index * SLUICE_FLOW_WAYS + spare_way;
+	a->fresh = 1;
 	return spare;
 }
 
 /* Tell the controller that the bucket is in use; it takes the mark away when the flow has gone idle. */
 SLUICE_INLINE void sluice_list_flow(struct sluice_flow *f, __u32 bucket)
 {
-	__u32 zero = 0;
-	struct sluice_touched *t = bpf_map_lookup_elem(&sl_touched, &zero);
+	__u32 index = bucket / 64;
+	__u64 *word = bpf_map_lookup_elem(&sl_touched, &index);
 
 	f->listed = 1;
-	if (t)
-		__sync_fetch_and_or(&t->word[(bucket / 64) & (SLUICE_FLOWS / 64 - 1)], 1ull << (bucket & 63));
+	if (word)
+		__sync_fetch_and_or(word, 1ull << (bucket & 63));
 }
 
 /* The controller is late, or gone: go on from here with the rates it left, so that virtual time never stands still.
@@ -142,35 +152,61 @@ SLUICE_INLINE int sluice_guard(struct sluice_tx *tx, const struct sluice_port *p
 	return ring_ns > port->guard_limit_ns;
 }
 
-/* The law of a flow. Below target, the common case, costs two comparisons. */
-SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
-				    const struct sluice_request *q, __u64 lag, __u64 now, __u64 *delay_ns)
+/* CoDel's answer, 1 = signal. Below target, the common case, it costs two comparisons. */
+SLUICE_INLINE int sluice_ask_codel(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
+				   __u32 l4s, __u64 lag, __u64 now, __u64 *delay_ns)
 {
-	__u32 mark = q->ect && c->mark, l4s = q->l4s && c->mark, signal;
-	__u64 delay, limit = s->limit_bytes;
+	int signal;
 
 	if (lag <= s->target_bytes) {
 		if (f->codel.first_above_ns) {
 			f->codel.first_above_ns = 0;
 			f->codel.dropping = 0;
 		}
-		return l4s && lag > s->step_bytes ? SLUICE_MARK : SLUICE_FORWARD;
+		return l4s && lag > s->step_bytes;
 	}
-	delay = sluice_delay_ns(s, lag);
-	*delay_ns = delay;
-	signal = sluice_codel_signal(&f->codel, &c->codel, delay, now);
-	if (f->pressure >= SLUICE_UNRESPONSIVE)
-		limit = s->short_limit_bytes;
-	else if (mark)
-		limit = 2 * s->limit_bytes; /* CE before a drop: an ECN flow gets the room to react */
-	if (lag > limit) {
-		f->pressure += f->pressure < 254 ? 2 : 0;
-		return SLUICE_DROP_LIMIT;
+	*delay_ns = sluice_delay_ns(s, lag);
+	signal = sluice_codel_signal(&f->codel, &c->codel, *delay_ns, now);
+	return signal | l4s;
+}
+
+/* PI2's: it signals below target too, but never a flow that hardly waits. */
+SLUICE_INLINE int sluice_ask_pi2(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
+				 __u32 l4s, __u64 lag, __u64 now, __u64 *delay_ns)
+{
+	if (!lag && !f->pi2.probability)
+		return 0;
+	*delay_ns = sluice_delay_ns(s, lag);
+	sluice_pi2_update(&f->pi2, &c->pi2, *delay_ns, now);
+	if (l4s && lag > s->step_bytes)
+		return 1;
+	return lag > s->target_bytes / 2 &&
+	       sluice_pi2_signal(&f->pi2, l4s, (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32());
+}
+
+/* The law of a flow, and what becomes of its signal. */
+SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
+				    const struct sluice_request *q, __u64 lag, __u64 now, __u64 *delay_ns)
+{
+	__u32 mark = q->ect && c->mark, l4s = q->l4s && c->mark;
+	__u64 limit = s->limit_bytes;
+	int signal;
+
+	if (c->law == SLUICE_LAW_PI2)
+		signal = sluice_ask_pi2(f, c, s, l4s, lag, now, delay_ns);
+	else
+		signal = sluice_ask_codel(f, c, s, l4s, lag, now, delay_ns);
+	if (lag > s->short_limit_bytes) {
+		if (f->pressure >= SLUICE_UNRESPONSIVE)
+			limit = s->short_limit_bytes;
+		else if (mark)
+			limit = 2 * s->limit_bytes; /* CE before a drop: an ECN flow gets the room to react */
+		if (lag > limit) {
+			f->pressure += f->pressure < 254 ? 2 : 0;
+			return SLUICE_DROP_LIMIT;
+		}
+		signal |= mark && lag > s->limit_bytes;
 	}
-	if (mark && lag > s->limit_bytes)
-		return SLUICE_MARK;
-	if (l4s)
-		return SLUICE_MARK;
 	if (!signal)
 		return SLUICE_FORWARD;
 	return mark ? SLUICE_MARK : SLUICE_DROP_CODEL;
@@ -190,6 +226,7 @@ SLUICE_INLINE __u32 sluice_would(__u32 outcome)
 
 /* What the caller has looked up already: each look-up costs as much as ten instructions. */
 struct sluice_rows {
+	const struct sluice_control *control;
 	const struct sluice_port *port; /* of the egress */
 	struct sluice_clock *clock;     /* of this CPU */
 };
@@ -212,12 +249,13 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	if (!c || !count || !tx)
 		return -1;
 	a->tx = tx;
+	a->remark = c->remark;
 	now = sluice_now(rows->clock);
 	s = &c->share[c->current & 1];
 	vt = sluice_vt(s, now);
 	if ((__s64)(now - s->t0_ns) > (__s64)SLUICE_HORIZON_NS)
 		sluice_carry_on(s, vt, now);
-	f = sluice_find_flow(q, vt, &a->bucket);
+	f = sluice_find_flow(q, rows->control->flow_mask, vt, a);
 	if (!f)
 		return -1;
 	lag = sluice_lag(f->finish, vt);
@@ -242,7 +280,7 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 		count->outcome[a->outcome < SLUICE_CLASS_OUTCOMES ? a->outcome : SLUICE_DROP_RING]++;
 		return 0;
 	}
-	f->finish = vt + lag + q->wire;
+	f->finish = vt + lag + (__u64)q->wire * f->scale;
 	f->bytes += q->wire;
 	f->packets++;
 	if (f->pressure)
@@ -257,12 +295,13 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 /* The same for callers who hold no rows. */
 SLUICE_INLINE int sluice_admit(const struct sluice_request *q, struct sluice_answer *a)
 {
-	__u32 port_id = q->port, cpu = q->cpu;
+	__u32 port_id = q->port, cpu = q->cpu, zero = 0;
 	struct sluice_rows rows = {};
 
+	rows.control = bpf_map_lookup_elem(&sl_control, &zero);
 	rows.port = bpf_map_lookup_elem(&sl_ports, &port_id);
 	rows.clock = bpf_map_lookup_elem(&sl_clocks, &cpu);
-	return rows.port && rows.clock ? sluice_admit_rows(q, &rows, a) : -1;
+	return rows.control && rows.port && rows.clock ? sluice_admit_rows(q, &rows, a) : -1;
 }
 
 /* Note an admitted frame's length for the egress hook, which sees only how many frames went. Call it for each frame

@@ -59,7 +59,7 @@ SLUICE_INLINE int sluice_codel_signal(struct sluice_codel *s, const struct sluic
 	if (s->dropping) {
 		if ((__s64)(now_ns - s->next_ns) < 0)
 			return 0;
-		s->count++;
+		s->count += s->count < 0xffff;
 		s->next_ns += sluice_codel_step(p->interval_ns, s->count);
 		return 1;
 	}
@@ -67,7 +67,7 @@ SLUICE_INLINE int sluice_codel_signal(struct sluice_codel *s, const struct sluic
 	delta = s->count - s->last_count;
 	s->dropping = 1;
 	s->count = delta > 1 && (__s64)(now_ns - s->next_ns) < (__s64)(16 * p->interval_ns) ? delta : 1;
-	s->last_count = s->count;
+	s->last_count = (__u16)s->count;
 	s->next_ns = now_ns + sluice_codel_step(p->interval_ns, s->count);
 	return 1;
 }

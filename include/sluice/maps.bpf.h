@@ -24,15 +24,25 @@
 SLUICE_ARRAY(sl_control, struct sluice_control, 1);
 SLUICE_ARRAY(sl_ports, struct sluice_port, SLUICE_MAX_PORTS);
 SLUICE_ARRAY(sl_transitions, struct sluice_transition, 2 * SLUICE_MAX_TRANSITIONS); /* [generation][transition] */
-SLUICE_ARRAY(sl_classes, struct sluice_class, 2 * SLUICE_MAX_CLASSES);
-SLUICE_ARRAY(sl_flows, struct sluice_flow_set, SLUICE_FLOWS / SLUICE_FLOW_WAYS);
-SLUICE_ARRAY(sl_touched, struct sluice_touched, 1);
+SLUICE_ARRAY(sl_classes, struct sluice_class, 2);            /* [generation][class], set at load */
+SLUICE_ARRAY(sl_flows, struct sluice_flow_set, SLUICE_LEAST_FLOWS / SLUICE_FLOW_WAYS); /* set at load */
+SLUICE_ARRAY(sl_flow_info, struct sluice_flow_info, SLUICE_LEAST_FLOWS);               /* set at load */
+/* Bitmap of buckets that became active since the controller last looked. Ingress sets, the controller clears. */
+SLUICE_ARRAY(sl_touched, __u64, SLUICE_LEAST_FLOWS / 64);    /* set at load */
 SLUICE_ARRAY(sl_clocks, struct sluice_clock, 1);             /* [cpu], set at load */
-SLUICE_ARRAY(sl_class_counts, struct sluice_class_count, 1); /* [class][cpu], set at load */
+SLUICE_ARRAY(sl_class_counts, struct sluice_class_count, 1); /* [generation][class][cpu], set at load */
 SLUICE_ARRAY(sl_port_counts, struct sluice_port_count, 1);   /* [port][cpu], set at load */
 SLUICE_ARRAY(sl_tx, struct sluice_tx, 1);                    /* [port][cpu], set at load */
 SLUICE_ARRAY(sl_rings, struct sluice_ring, 1);               /* [port][ring], set at load */
 SLUICE_ARRAY(sl_stamps, struct sluice_stamps, 1);            /* [port][ring], set at load */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 21);
+	__type(key, struct sluice_prefix_key);
+	__type(value, struct sluice_prefix);
+} sl_prefixes SEC(".maps");
 
 /* Egress devices by port index. */
 struct {

@@ -148,8 +148,8 @@ class Buckets : public Classes {
         return out;
     }
     static uint32_t last_touched() {
-        for (uint32_t w = 0; w < SLUICE_FLOWS / 64; w++)
-            if (auto &bits = world->maps().touched[0].word[w]) {
+        for (uint32_t w = 0; w < world->maps().touched.size(); w++)
+            if (auto &bits = world->maps().touched[w]) {
                 const uint32_t bucket = w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
                 bits = 0;
                 return bucket;
@@ -160,7 +160,7 @@ class Buckets : public Classes {
 };
 
 TEST_F(Buckets, FourWaysThenSharing) {
-    for (auto &word : world->maps().touched[0].word)
+    for (auto &word : world->maps().touched)
         word = 0;
     const auto specs = one_set(5);
     ASSERT_EQ(specs.size(), 5u);

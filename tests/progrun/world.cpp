@@ -179,7 +179,7 @@ void World::run_live(const Frame &frame, uint32_t frames) {
 Totals World::totals() {
     Totals t;
     for (uint32_t cpu = 0; cpu < maps().cpus; cpu++) {
-        for (uint32_t c = 0; c < 2 * SLUICE_MAX_CLASSES; c++) {
+        for (uint32_t c = 0; c < maps().classes.size(); c++) {
             const sluice_class_count &count = maps().class_count(c, cpu);
             for (size_t o = 0; o < SLUICE_CLASS_OUTCOMES; o++)
                 t.outcome[o] += count.outcome[o];
@@ -200,7 +200,7 @@ void World::reset() {
     for (auto &set : maps().flows)
         if (set.way[0].tag || set.way[1].tag || set.way[2].tag || set.way[3].tag)
             set = sluice_flow_set{};
-    for (uint32_t c = 0; c < SLUICE_MAX_CLASSES; c++)
+    for (uint32_t c = 0; c < maps().class_rows(); c++)
         for (auto &s : klass(c).share) {
             s = sluice_share{};
             s.target_bytes = s.step_bytes = kHuge;
@@ -225,7 +225,7 @@ uint32_t World::bucket_of(const Frame &frame) {
         for (auto &f : maps().flows[set].way)
             f.packets = 0;
     EXPECT_EQ(run(frame).verdict, kRedirect);
-    for (uint32_t b = 0; b < SLUICE_FLOWS; b++)
+    for (uint32_t b = 0; b < maps().touched.size() * 64; b++)
         if (maps().flow(b).packets)
             return b;
     ADD_FAILURE() << "no flow was charged";

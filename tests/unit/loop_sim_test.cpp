@@ -168,18 +168,18 @@ class Sim {
             finishes.push_back(maps_->flows[bucket / SLUICE_FLOW_WAYS].way[bucket % SLUICE_FLOW_WAYS].finish);
         PhantomInput input;
         input.admitted_bytes = static_cast<double>(count.admitted_bytes - admitted_);
-        input.finishes = finishes;
+        input.flows = {finishes};
         admitted_ = count.admitted_bytes;
         if (late) {
             const sluice_class &c = maps_->classes[0];
-            phantom_adopt(classes_[0], sluice_vt(&c.share[c.current & 1], now_), finishes);
+            phantom_adopt(classes_[0], sluice_vt(&c.share[c.current & 1], now_), {finishes});
             input.admitted_bytes = 0;
         }
         PhantomService service;
         service.bytes_per_s = granted(capacity_);
         service.dt_s = dt_s;
         service.ring_bytes = static_cast<double>(seen_.waiting_bytes);
-        phantom_step(classes_, {&input, 1}, service);
+        phantom_step(tree_, classes_, {&input, 1}, service);
         publish();
     }
     // As Loop::publish() does; the constants that matter come from resolve_aqm().
@@ -208,7 +208,8 @@ class Sim {
     }
 
     std::unique_ptr<host_maps> maps_ = std::make_unique<host_maps>();
-    std::array<PhantomClass, 1> classes_;
+    ShareTree tree_{{ShareTree::Node{}, ShareTree::Node{}}};
+    std::array<PhantomClass, 1> classes_{PhantomClass{.node = 1}};
     CapacityConfig config_;
     CapacityState capacity_;
     RingObservation seen_;

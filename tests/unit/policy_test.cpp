@@ -210,16 +210,16 @@ TEST(Values, classes_and_matches) {
     EXPECT_EQ(voice.match[1].sport->last, 5060);
     EXPECT_EQ(voice.match[1].dport->last, 20000);
     const Match &v6 = classes[1].match.at(0);
-    EXPECT_EQ(v6.src->family, 6);
-    EXPECT_EQ(v6.src->length, 33);
-    EXPECT_EQ(v6.src->address[2], 0x0d);
-    EXPECT_EQ(v6.dst->length, 128);
+    EXPECT_EQ(v6.src.at(0).family, 6);
+    EXPECT_EQ(v6.src.at(0).length, 33);
+    EXPECT_EQ(v6.src.at(0).address[2], 0x0d);
+    EXPECT_EQ(v6.dst.at(0).length, 128);
     EXPECT_EQ(classes[1].when_full, std::vector{Verdict::drop});
     const Match &v4 = classes[2].match.at(0);
-    EXPECT_EQ(v4.dst->family, 4);
-    EXPECT_EQ(v4.dst->length, 25);
-    EXPECT_EQ(v4.dst->address[3], 128);
-    EXPECT_EQ(classes[2].match.at(1).src->length, 0);
+    EXPECT_EQ(v4.dst.at(0).family, 4);
+    EXPECT_EQ(v4.dst.at(0).length, 25);
+    EXPECT_EQ(v4.dst.at(0).address[3], 128);
+    EXPECT_EQ(classes[2].match.at(1).src.at(0).length, 0);
     EXPECT_EQ(classes[2].weight, 7u);
     EXPECT_EQ(classes[3].weight, 4u);
 }
@@ -267,7 +267,8 @@ TEST(Text, what_is_not_text_is_refused) {
         {"\xed\xa0\x80", "bytes that are not UTF-8 in line 1"},
         {"\xf4\x90\x80\x80", "bytes that are not UTF-8 in line 1"},
         {"a: \xe2\x82", "bytes that are not UTF-8 in line 1"},
-        {std::string((1 << 20) + 1, '#'), "the policy is larger than 1 MiB"},
+        {std::string((1 << 20) + 1, '#'),
+         "the policy is larger than 1 MiB; many tenants go into `tenants.file`"},
         {"", "the policy is empty"},
         {"# nothing\n", "the policy is empty"},
     };

@@ -4,6 +4,16 @@
 
 __thread __u64 host_now_ns, host_jiffies;
 static __thread struct host_maps *current;
+static __thread __u64 random_state = 1;
+
+/* xorshift64: the same numbers in every run. */
+__u32 host_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (__u32)(random_state >> 16);
+}
 
 #define ROW(map, memory) {&map, memory, sizeof(*(memory)), sizeof(memory) / sizeof(*(memory))}
 
@@ -38,6 +48,7 @@ int host_admit(struct host_maps *maps, const struct host_request *request, __u64
 	current = maps;
 	host_now_ns = now_ns;
 	maps->clocks[0].left = 0;
+	maps->control[0].flow_mask = SLUICE_LEAST_FLOWS / SLUICE_FLOW_WAYS - 1;
 	err = sluice_admit(&q, &a);
 	if (!err)
 		sluice_note_redirect(&q, &a);

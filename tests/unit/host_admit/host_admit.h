@@ -8,14 +8,16 @@
 extern "C" {
 #endif
 
+#define HOST_CLASSES 256 /* of one generation */
+
 struct host_maps {
 	struct sluice_control control[1];
 	struct sluice_port ports[SLUICE_MAX_PORTS];
-	struct sluice_class classes[2 * SLUICE_MAX_CLASSES];
-	struct sluice_flow_set flows[SLUICE_FLOWS / SLUICE_FLOW_WAYS];
-	struct sluice_touched touched[1];
+	struct sluice_class classes[2 * HOST_CLASSES];
+	struct sluice_flow_set flows[SLUICE_LEAST_FLOWS / SLUICE_FLOW_WAYS];
+	__u64 touched[SLUICE_LEAST_FLOWS / 64];
 	struct sluice_clock clocks[1];
-	struct sluice_class_count class_counts[2 * SLUICE_MAX_CLASSES];
+	struct sluice_class_count class_counts[2 * HOST_CLASSES];
 	struct sluice_tx tx[SLUICE_MAX_PORTS];
 };
 
