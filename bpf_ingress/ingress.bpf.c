@@ -5,55 +5,10 @@
 
 #include "act.h"
 #include "classify.h"
+#include "report.h"
 
 const volatile __u32 abi_version = SLUICE_ABI_VERSION; /* checked by the controller before it loads */
 const volatile struct sluice_ingress_config config = {};
-
-/* At most sample_rate verdict events per CPU and jiffy; an event is a copy, never a condition for the verdict. */
-static __always_inline void report(const struct packet *p, const struct sluice_request *q,
-				   const struct sluice_answer *a, struct sluice_clock *clock,
-				   const struct sluice_control *control)
-{
-	__u64 jiffies = bpf_jiffies64();
-	struct sluice_event *e;
-
-	if (clock->event_jiffies != jiffies) {
-		clock->event_jiffies = jiffies;
-		clock->events = 0;
-	}
-	if (clock->events >= control->sample_rate)
-		return;
-	clock->events++;
-	e = bpf_ringbuf_reserve(&sl_events, sizeof(*e), 0);
-	if (!e)
-		return;
-	__builtin_memset(e, 0, sizeof(*e));
-	e->kind = SLUICE_EVENT_VERDICT;
-	e->cpu = q->cpu;
-	e->time_ns = clock->now_ns;
-	e->ingress_port = config.port;
-	e->egress_port = q->port;
-	e->class_id = q->class_id;
-	e->bucket = a->bucket;
-	e->outcome = a->outcome;
-	e->length = q->wire;
-	e->delay_ns = a->delay_ns;
-	e->ring_delay_ns = a->ring_ns;
-	if (p->family == 4) {
-		__builtin_memcpy(e->src, &p->ip4->saddr, 4);
-		__builtin_memcpy(e->dst, &p->ip4->daddr, 4);
-	} else if (p->family == 6) {
-		__builtin_memcpy(e->src, &p->ip6->saddr, 16);
-		__builtin_memcpy(e->dst, &p->ip6->daddr, 16);
-	}
-	e->sport = p->sport;
-	e->dport = p->dport;
-	e->family = p->family;
-	e->proto = p->proto;
-	e->dscp = p->tos >> 2;
-	e->ecn = p->tos & ECN_MASK;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
 
 /* The controller sleeps when nothing flows; the first frame wakes it. */
 static __always_inline void wake_controller(struct sluice_control *control)
@@ -64,7 +19,7 @@ static __always_inline void wake_controller(struct sluice_control *control)
 	if (!e)
 		return; /* the next frame tries again */
 	control->wake = 0;
-	__builtin_memset(e, 0, sizeof(*e));
+	__builtin_memset(e, 0, __builtin_offsetof(struct sluice_event, frame));
 	e->kind = SLUICE_EVENT_WAKE;
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }

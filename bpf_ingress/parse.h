@@ -33,6 +33,7 @@ struct ipv6_extension {
 };
 
 struct packet {
+	struct xdp_md *ctx;
 	void *data, *end;
 	struct ethhdr *eth;
 	struct iphdr *ip4;    /* one of the two is set for IP */
@@ -144,6 +145,7 @@ static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p, __u32 f
 	__be16 proto;
 	__u32 i;
 
+	p->ctx = ctx;
 	p->data = c.at;
 	p->end = c.end;
 	p->length = frags ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(c.end - c.at);

@@ -37,12 +37,17 @@ Result<> Daemon::start() {
     events_ = std::make_unique<EventReader>([this] { wake_.raise(); });
     if (auto r = events_->open(dataplane_->events_fd()); !r)
         return r;
-    server_ = std::make_unique<Server>(options_.server,
-                                       Handlers{[this] { return snapshot(); }, [this] { return reload(); }});
+    drops_ = std::make_unique<Drops>(*events_);
+    drops_->use(policy, dataplane_->class_base());
+    server_ = std::make_unique<Server>(
+        options_.server,
+        Handlers{[this] { return snapshot(); }, [this] { return reload(); },
+                 [this](uint64_t since, size_t limit) { return drops_->page(since, limit); }});
     if (auto r = server_->start(); !r)
         return r;
     loop_->tick(monotonic_ns()); // shares are published before the first frame asks for them
     event_thread_ = std::jthread([this](const std::stop_token &stop) { events_->run(stop); });
+    drops_thread_ = std::jthread([this](const std::stop_token &stop) { drops_->run(stop); });
     loop_thread_ = std::jthread([this](const std::stop_token &stop) { loop_->run(stop); });
     auto attached = dataplane_->attach();
     std::lock_guard lock(reload_mutex_);
@@ -56,6 +61,7 @@ void Daemon::stop() {
         server_->stop();
     loop_thread_ = {};
     event_thread_ = {};
+    drops_thread_ = {};
     dataplane_.reset();
 }
 
@@ -68,14 +74,15 @@ ReloadOutcome Daemon::reload() {
     last_reload_ok_ = false;
     if (!loaded.policy) {
         outcome.status = ReloadStatus::invalid;
-    } else if (auto r = loop_->apply(compile(std::move(*loaded.policy))); !r) {
-        outcome.status = ReloadStatus::failed;
-        outcome.failure = to_string(r.error());
-        spdlog::error("reload: {}", outcome.failure);
-    } else {
+    } else if (const auto policy = compile(std::move(*loaded.policy)); auto r = loop_->apply(policy)) {
+        drops_->use(policy, dataplane_->class_base());
         outcome.status = ReloadStatus::applied;
         generation_++;
         last_reload_ok_ = true;
+    } else {
+        outcome.status = ReloadStatus::failed;
+        outcome.failure = to_string(r.error());
+        spdlog::error("reload: {}", outcome.failure);
     }
     outcome.generation = generation_;
     last_reload_ok_ ? reloads_ok_++ : reloads_failed_++;
@@ -88,9 +95,6 @@ ReloadOutcome Daemon::reload() {
 
 Snapshot Daemon::snapshot() {
     Snapshot s = loop_->snapshot();
-    sluice_event event;
-    while (events_->pop(event)) {
-    }
     s.events = events_->received();
     s.events_lost = events_->lost();
     std::lock_guard lock(reload_mutex_);

@@ -9,6 +9,7 @@
 
 #include "control/snapshot.hpp"
 #include "policy/diagnostic.hpp"
+#include "telemetry/drop_record.hpp"
 
 namespace sluice {
 
@@ -28,6 +29,7 @@ struct ReloadOutcome {
 struct Handlers {
     std::function<Snapshot()> snapshot;
     std::function<ReloadOutcome()> reload;
+    std::function<DropPage(uint64_t since, size_t limit)> drops;
 };
 
 } // namespace sluice

@@ -1,5 +1,6 @@
 #include "api/json.hpp"
 
+#include <charconv>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -34,8 +35,45 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, poli
                                                 policy_generation, reloads_ok, reloads_failed,
                                                 last_reload_unix_s, last_reload_ok, ticks, events,
                                                 events_lost, asleep, heartbeat_unix_s, health, ports)
+static std::string to_hex(const std::vector<uint8_t> &bytes) {
+    constexpr const char *digits = "0123456789abcdef";
+    std::string text;
+    for (uint8_t b : bytes)
+        text += {digits[b >> 4], digits[b & 15]};
+    return text;
+}
+
+static std::vector<uint8_t> from_hex(const std::string &text) {
+    std::vector<uint8_t> bytes;
+    for (size_t i = 0; i + 1 < text.size(); i += 2) {
+        uint8_t byte = 0;
+        if (std::from_chars(text.data() + i, text.data() + i + 2, byte, 16).ptr != text.data() + i + 2)
+            return {};
+        bytes.push_back(byte);
+    }
+    return bytes;
+}
+
+#define SLUICE_DROP_FIELDS                                                                                   \
+    seq, unix_s, reason, ingress_port, egress_port, class_name, policy_file, policy_line, bucket, cpu,       \
+        wire_bytes, frame_bytes, delay_ns, ring_delay_ns, ring, ring_size, ring_occupancy, ring_sojourn_ns,  \
+        src, dst, sport, dport, family, proto, dscp, ecn
+
+static void to_json(nlohmann::json &nlohmann_json_j, const DropRecord &nlohmann_json_t) {
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_TO, SLUICE_DROP_FIELDS))
+    nlohmann_json_j["frame"] = to_hex(nlohmann_json_t.frame);
+}
+
+static void from_json(const nlohmann::json &nlohmann_json_j, DropRecord &nlohmann_json_t) {
+    const DropRecord nlohmann_json_default_obj;
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_FROM_WITH_DEFAULT, SLUICE_DROP_FIELDS))
+    nlohmann_json_t.frame = from_hex(nlohmann_json_j.value("frame", ""));
+}
+
 NLOHMANN_JSON_SERIALIZE_ENUM(Diagnostic::Severity,
                              {{Diagnostic::error, "error"}, {Diagnostic::warning, "warning"}})
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DropPage, events, next, missed)
 
 // Flat, as editors and linters expect it.
 static void to_json(nlohmann::json &j, const Diagnostic &d) {
@@ -94,6 +132,14 @@ std::string to_json_text(const ReloadOutcome &outcome) {
     return error_json(outcome.failure);
 }
 
+std::string to_json_text(const DropPage &page) {
+    return dump(json(page));
+}
+
+std::string to_json_line(const DropRecord &record) {
+    return json(record).dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
 std::string to_json_text(const std::vector<Diagnostic> &diagnostics) {
     return dump(json(diagnostics));
 }
@@ -104,6 +150,10 @@ std::string error_json(const std::string &message) {
 
 Result<Snapshot> snapshot_from_json(const std::string &text) {
     return parse(text, [](const json &value) { return value.get<Snapshot>(); });
+}
+
+Result<DropPage> drop_page_from_json(const std::string &text) {
+    return parse(text, [](const json &value) { return value.get<DropPage>(); });
 }
 
 Result<ReloadOutcome> reload_outcome_from_json(int http_status, const std::string &text) {

@@ -16,6 +16,8 @@ namespace sluice {
 // Never throw: bytes that are not UTF-8 are replaced, not a number becomes null.
 std::string to_json_text(const Snapshot &snapshot);
 std::string to_json_text(const ReloadOutcome &outcome);
+std::string to_json_text(const DropPage &page);
+std::string to_json_line(const DropRecord &record); // one line, for streams
 // An array of {file, line, column, severity, message, suggestion, source_line}.
 std::string to_json_text(const std::vector<Diagnostic> &diagnostics);
 
@@ -24,6 +26,7 @@ std::string error_json(const std::string &message);
 
 // Errors: text is not JSON, or a field has the wrong type.
 Result<Snapshot> snapshot_from_json(const std::string &text);
+Result<DropPage> drop_page_from_json(const std::string &text);
 // `http_status` is how the daemon tells the three outcomes apart (docs/api.md).
 Result<ReloadOutcome> reload_outcome_from_json(int http_status, const std::string &text);
 

@@ -1,6 +1,8 @@
 #include "api/routes.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <string_view>
 
@@ -29,15 +31,15 @@ constexpr const char *index_page = R"(<!DOCTYPE html>
 </html>
 )";
 
-Response index(const Handlers &, double) {
+Response index(const Request &, const Handlers &, double) {
     return {200, html_type, index_page};
 }
 
-Response healthy(const Handlers &, double) {
+Response healthy(const Request &, const Handlers &, double) {
     return {200, text_type, "sluiced is healthy.\n"};
 }
 
-Response ready(const Handlers &handlers, double now_unix_s) {
+Response ready(const Request &, const Handlers &handlers, double now_unix_s) {
     const auto snapshot = handlers.snapshot();
     const auto reason = not_ready_reason(snapshot, now_unix_s);
     if (!reason.empty())
@@ -45,11 +47,40 @@ Response ready(const Handlers &handlers, double now_unix_s) {
     return {200, text_type, "sluiced is ready: " + snapshot.health + "\n"};
 }
 
-Response metrics(const Handlers &handlers, double) {
+Response error(unsigned status, const std::string &message) {
+    return {status, json_type, error_json(message)};
+}
+
+// A number of the query; `fallback` where it is not given, nothing where it is not a number.
+std::optional<uint64_t> query_number(const Request &request, const std::string &name, uint64_t fallback) {
+    const auto found = request.query.find(name);
+    if (found == request.query.end())
+        return fallback;
+    uint64_t value = 0;
+    const char *end = found->second.data() + found->second.size();
+    const auto read = std::from_chars(found->second.data(), end, value);
+    return read.ec == std::errc() && read.ptr == end ? std::optional(value) : std::nullopt;
+}
+
+// The bytes of frames may hold what users send: only who may open the control socket sees them.
+Response drops(const Request &request, const Handlers &handlers, double) {
+    constexpr uint64_t default_limit = 1000;
+    const auto since = query_number(request, "since", 0);
+    const auto limit = query_number(request, "limit", default_limit);
+    if (!since || !limit)
+        return error(400, "since and limit are whole numbers, e.g. /api/v1/drops?since=17&limit=100");
+    DropPage page = handlers.drops(*since, std::min(*limit, default_limit));
+    if (!request.on_control_socket)
+        for (auto &event : page.events)
+            event.frame.clear();
+    return {200, json_type, to_json_text(page)};
+}
+
+Response metrics(const Request &, const Handlers &handlers, double) {
     return {200, metrics_content_type, render_metrics(handlers.snapshot())};
 }
 
-Response status(const Handlers &handlers, double) {
+Response status(const Request &, const Handlers &handlers, double) {
     return {200, json_type, to_json_text(handlers.snapshot())};
 }
 
@@ -65,7 +96,7 @@ unsigned http_status(ReloadStatus status) {
     return 500;
 }
 
-Response reload(const Handlers &handlers, double) {
+Response reload(const Request &, const Handlers &handlers, double) {
     const auto outcome = handlers.reload();
     return {http_status(outcome.status), json_type, to_json_text(outcome)};
 }
@@ -75,7 +106,7 @@ enum class Access { read, write };
 struct Route {
     std::string_view path;
     Access access;
-    Response (*answer)(const Handlers &, double now_unix_s);
+    Response (*answer)(const Request &, const Handlers &, double now_unix_s);
 };
 
 constexpr std::array routes{
@@ -84,12 +115,9 @@ constexpr std::array routes{
     Route{"/-/healthy", Access::read, healthy},
     Route{"/-/ready", Access::read, ready},
     Route{"/api/v1/status", Access::read, status},
+    Route{"/api/v1/drops", Access::read, drops},
     Route{"/api/v1/reload", Access::write, reload},
 };
-
-Response error(unsigned status, const std::string &message) {
-    return {status, json_type, error_json(message)};
-}
 
 Response wrong_method(const Route &route) {
     auto response = error(405, "this method is not for " + std::string(route.path));
@@ -113,7 +141,7 @@ Response respond(const Request &request, const Handlers &handlers, double now_un
             return wrong_method(route);
         if (route.access == Access::write && request.peer_uid != uid_t{0})
             return error(403, "changes are accepted from root only");
-        return route.answer(handlers, now_unix_s);
+        return route.answer(request, handlers, now_unix_s);
     }
     return error(404, "no such path; / lists what there is");
 }

@@ -2,6 +2,7 @@
 // HTTP framing are the server's business. docs/api.md is the reader's version of this file.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -14,7 +15,8 @@ namespace sluice {
 struct Request {
     std::string method, path;
     bool on_control_socket = false;
-    std::optional<uid_t> peer_uid; // by SO_PEERCRED; only on the control socket
+    std::optional<uid_t> peer_uid;            // by SO_PEERCRED; only on the control socket
+    std::map<std::string, std::string> query; // decoded; of a name that is given twice, the first
 };
 
 struct Response {

@@ -61,6 +61,11 @@ MHD_Result send(MHD_Connection *connection, const Response &response) {
     return MHD_queue_response(connection, response.status, out.get());
 }
 
+MHD_Result take_argument(void *query, MHD_ValueKind, const char *name, const char *value) {
+    static_cast<std::map<std::string, std::string> *>(query)->emplace(name, value ? value : "");
+    return MHD_YES;
+}
+
 // No route reads a body yet, but one that is announced must be small. A body of unknown length is refused, so
 // the announced length, which libmicrohttpd enforces, bounds what is received.
 std::optional<Response> refuse_body(MHD_Connection *connection) {
@@ -131,6 +136,7 @@ class Server::Listener {
         request.on_control_socket = !listener->unix_path_.empty();
         if (request.on_control_socket)
             request.peer_uid = peer_uid(connection);
+        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &request.query);
         return send(connection, respond_safely(request, listener->handlers_));
     }
 

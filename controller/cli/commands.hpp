@@ -1,6 +1,7 @@
 // The subcommands: each prints to the given streams and returns the exit code.
 #pragma once
 
+#include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <vector>
@@ -31,6 +32,14 @@ ExitCode run_check(const Context &context, const std::vector<std::string> &files
 ExitCode run_status(const Context &context);
 // Repeats run_status on a cleared screen until it fails or the process is told to end.
 ExitCode run_watch(const Context &context, double period_s);
+
+struct DropOptions {
+    bool follow = false;              // go on with what happens from now on, until the process is told to end
+    std::string pcap;                 // file for a pcapng capture, "-" = standard output
+    std::vector<std::string> reasons; // only these; empty = all
+    uint64_t count = 0;               // end after so many; 0 = all
+};
+ExitCode run_drops(const Context &context, const DropOptions &options);
 ExitCode run_reload(const Context &context);
 ExitCode run_schema(const Context &context);
 ExitCode run_version(const Context &context);

@@ -6,21 +6,14 @@
 #include "api/json.hpp"
 #include "cli/client.hpp"
 #include "cli/commands.hpp"
+#include "cli/report_error.hpp"
 #include "cli/status_format.hpp"
 
 namespace sluice {
 namespace {
 
-ExitCode report(const Context &context, const Error &error) {
-    if (context.format == OutputFormat::json)
-        context.out << error_json(to_string(error));
-    else
-        context.err << "sluicectl: " << to_string(error) << "\n";
-    return ExitCode::failed;
-}
-
 ExitCode report_status(const Context &context, const HttpAnswer &answer) {
-    return report(context, {"sluiced answered with HTTP status " + std::to_string(answer.status), {}});
+    return report_error(context, {"sluiced answered with HTTP status " + std::to_string(answer.status), {}});
 }
 
 void print_reload(const Context &context, const ReloadOutcome &outcome) {
@@ -52,15 +45,23 @@ ExitCode exit_code(ReloadStatus status) {
 
 } // namespace
 
+ExitCode report_error(const Context &context, const Error &error) {
+    if (context.format == OutputFormat::json)
+        context.out << error_json(to_string(error));
+    else
+        context.err << "sluicectl: " << to_string(error) << "\n";
+    return ExitCode::failed;
+}
+
 ExitCode run_status(const Context &context) {
     const auto answer = Client(context.control_socket).get("/api/v1/status");
     if (!answer)
-        return report(context, answer.error());
+        return report_error(context, answer.error());
     if (answer->status != 200)
         return report_status(context, *answer);
     const auto snapshot = snapshot_from_json(answer->body);
     if (!snapshot)
-        return report(context, snapshot.error());
+        return report_error(context, snapshot.error());
     context.out << (context.format == OutputFormat::json ? answer->body : format_status(*snapshot))
                 << std::flush;
     return snapshot->health == "ok" ? ExitCode::ok : ExitCode::degraded;
@@ -81,10 +82,10 @@ ExitCode run_watch(const Context &context, double period_s) {
 ExitCode run_reload(const Context &context) {
     const auto answer = Client(context.control_socket).post("/api/v1/reload");
     if (!answer)
-        return report(context, answer.error());
+        return report_error(context, answer.error());
     const auto outcome = reload_outcome_from_json(static_cast<int>(answer->status), answer->body);
     if (!outcome)
-        return report(context, outcome.error());
+        return report_error(context, outcome.error());
     if (context.format == OutputFormat::json)
         context.out << answer->body;
     else

@@ -19,6 +19,7 @@ struct Arguments {
     std::string format = "text";
     std::vector<std::string> files;
     double watch_s = 0; // 0 = once
+    DropOptions drops;
 };
 
 using Command = std::function<ExitCode(const Context &)>;
@@ -55,6 +56,19 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
         ->add_option("--watch", arguments.watch_s, "Repeat every so many seconds")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 3600.0));
+    auto *drops =
+        add("drops", "Explain sampled drops and marks: reason, flow, class, delays, policy line",
+            "sluicectl drops --follow\n  sluicectl drops --pcap drops.pcapng && wireshark drops.pcapng",
+            [&](const Context &c) { return run_drops(c, arguments.drops); });
+    drops->add_flag("--follow,-f", arguments.drops.follow,
+                    "Show what happens from now on, until interrupted");
+    drops
+        ->add_option("--pcap", arguments.drops.pcap,
+                     "Write a pcapng capture, the reason as packet comment; - = stdout")
+        ->type_name("FILE");
+    drops->add_option("--reason", arguments.drops.reasons,
+                      "Only this reason, e.g. drop_codel; may be repeated");
+    drops->add_option("--count,-c", arguments.drops.count, "End after so many events");
     add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
         run_reload);
     add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",

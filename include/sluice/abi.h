@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SLUICE_ABI_VERSION 1
+#define SLUICE_ABI_VERSION 2
 
 #define SLUICE_MAX_PORTS 16       /* ports of a policy */
 #define SLUICE_MOST_CLASSES 16384 /* classes of one generation, tenants times classes; class_id is 16 bits */
@@ -388,6 +388,8 @@ struct sluice_ingress_config {
 /* Records of the events ring buffer. */
 enum sluice_event_kind { SLUICE_EVENT_WAKE = 1, SLUICE_EVENT_VERDICT };
 
+#define SLUICE_EVENT_FRAME 128 /* first bytes of the frame that an event carries */
+
 struct sluice_event {
 	__u32 kind;
 	__u32 cpu;
@@ -401,7 +403,13 @@ struct sluice_event {
 	__u8 src[16], dst[16];     /* IPv4 in the first 4 bytes */
 	__u16 sport, dport;        /* host order */
 	__u8 family, proto, dscp, ecn;
+	__u64 ring_sojourn_ns;     /* age of the frame at the head of the ring that this CPU feeds, at its last bulk */
+	__u32 ring, ring_size, ring_occupancy; /* that ring: index, descriptors, descriptors in use */
+	__u32 frame_length;        /* bytes of the frame as received */
+	__u32 captured;            /* valid bytes of frame[], the rest is undefined */
+	__u32 reserved;
+	__u8 frame[SLUICE_EVENT_FRAME]; /* as received: before TTL, MAC addresses or CE were written */
 };
-SLUICE_SIZE(sluice_event, 96);
+SLUICE_SIZE(sluice_event, 256);
 
 #endif

@@ -24,10 +24,10 @@ rule controller/core
 rule controller/policy core
 rule controller/dataplane core policy
 rule controller/control core policy dataplane
-rule controller/telemetry core
+rule controller/telemetry core control policy
 rule controller/metrics core control
-rule controller/api core control metrics policy
-rule controller/cli core control api policy
+rule controller/api core control metrics policy telemetry
+rule controller/cli core control api policy telemetry
 
 if git ls-files 'bpf_ingress/*' | xargs grep -nE '#include ["<].*bpf_egress' ||
     git ls-files 'bpf_egress/*' | xargs grep -nE '#include ["<].*bpf_ingress'; then
