@@ -39,15 +39,17 @@ Result<> Daemon::start() {
         return r;
     drops_ = std::make_unique<Drops>(*events_);
     drops_->use(policy, dataplane_->class_base());
+    history_ = std::make_unique<History>([this] { return snapshot(); });
     server_ = std::make_unique<Server>(
-        options_.server,
-        Handlers{[this] { return snapshot(); }, [this] { return reload(); },
-                 [this](uint64_t since, size_t limit) { return drops_->page(since, limit); }});
+        options_.server, Handlers{[this] { return snapshot(); }, [this] { return reload(); },
+                                  [this](uint64_t since, size_t limit) { return drops_->page(since, limit); },
+                                  [this](double since) { return history_->since(since); }});
     if (auto r = server_->start(); !r)
         return r;
     loop_->tick(monotonic_ns()); // shares are published before the first frame asks for them
     event_thread_ = std::jthread([this](const std::stop_token &stop) { events_->run(stop); });
     drops_thread_ = std::jthread([this](const std::stop_token &stop) { drops_->run(stop); });
+    history_thread_ = std::jthread([this](const std::stop_token &stop) { history_->run(stop); });
     loop_thread_ = std::jthread([this](const std::stop_token &stop) { loop_->run(stop); });
     auto attached = dataplane_->attach();
     std::lock_guard lock(reload_mutex_);
@@ -59,6 +61,7 @@ Result<> Daemon::start() {
 void Daemon::stop() {
     if (server_)
         server_->stop();
+    history_thread_ = {};
     loop_thread_ = {};
     event_thread_ = {};
     drops_thread_ = {};

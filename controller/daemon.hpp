@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/server.hpp"
+#include "control/history.hpp"
 #include "control/loop.hpp"
 #include "dataplane/dataplane.hpp"
 #include "telemetry/drops.hpp"
@@ -44,8 +45,9 @@ class Daemon {
     std::unique_ptr<Loop> loop_;
     std::unique_ptr<EventReader> events_;
     std::unique_ptr<Drops> drops_;
+    std::unique_ptr<History> history_;
     std::unique_ptr<Server> server_;
-    std::jthread loop_thread_, event_thread_, drops_thread_;
+    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_;
     std::mutex reload_mutex_; // one reload at a time; guards the figures below
     uint64_t generation_ = 1, reloads_ok_ = 0, reloads_failed_ = 0;
     bool attached_ = false;

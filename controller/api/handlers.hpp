@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "control/history.hpp"
 #include "control/snapshot.hpp"
 #include "policy/diagnostic.hpp"
 #include "telemetry/drop_record.hpp"
@@ -30,6 +31,7 @@ struct Handlers {
     std::function<Snapshot()> snapshot;
     std::function<ReloadOutcome()> reload;
     std::function<DropPage(uint64_t since, size_t limit)> drops;
+    std::function<std::vector<HistoryPoint>(double since_unix_s)> history;
 };
 
 } // namespace sluice

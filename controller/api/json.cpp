@@ -18,19 +18,27 @@ namespace sluice {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Count, name, packets)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RingState, index, size, occupancy, sojourn_ns, waiting_bytes,
                                                 drained_bytes)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, admitted_packets,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, mode, admitted_packets,
                                                 admitted_bytes, service_bytes_per_s, backlog_bytes,
                                                 active_flows, delay_ns, target_ns, interval_ns, limit_ns,
                                                 outcomes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TenantState, transition, name, admitted_packets,
                                                 admitted_bytes, marked_packets, dropped_packets,
                                                 service_bytes_per_s, backlog_bytes, active_flows)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FlowState, class_name, bucket, src, dst, sport, dport, family,
+                                                proto, dscp, backlog_bytes, delay_ns, bytes, packets, refused)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryClass, name, transition, admitted_bytes, delay_ns,
+                                                outcomes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPort, name, received_bytes, sent_bytes, kernel_drops,
+                                                passed, capacity_bytes_per_s, sojourn_ns, occupancy,
+                                                ring_size, outcome_names, classes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPoint, unix_s, ports)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex, up, driver, ring_reader,
                                                 ring_trust, xdp_mode, hook, degraded, policy_rate_bytes_per_s,
                                                 capacity_bytes_per_s, drain_bytes_per_s, headroom,
                                                 ring_target_ns, rings, received_packets, received_bytes,
                                                 passed, sent_packets, sent_bytes, kernel_drops, classes,
-                                                tenants)
+                                                tenants, flow_count, flows)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, policy_file, policy_sha256,
                                                 policy_generation, reloads_ok, reloads_failed,
                                                 last_reload_unix_s, last_reload_ok, ticks, events,
@@ -55,9 +63,9 @@ static std::vector<uint8_t> from_hex(const std::string &text) {
 }
 
 #define SLUICE_DROP_FIELDS                                                                                   \
-    seq, unix_s, reason, ingress_port, egress_port, class_name, policy_file, policy_line, bucket, cpu,       \
-        wire_bytes, frame_bytes, delay_ns, ring_delay_ns, ring, ring_size, ring_occupancy, ring_sojourn_ns,  \
-        src, dst, sport, dport, family, proto, dscp, ecn
+    seq, unix_s, reason, ingress_port, egress_port, class_name, tenant, policy_file, policy_line, bucket,    \
+        cpu, wire_bytes, frame_bytes, delay_ns, ring_delay_ns, ring, ring_size, ring_occupancy,              \
+        ring_sojourn_ns, src, dst, sport, dport, family, proto, dscp, ecn
 
 static void to_json(nlohmann::json &nlohmann_json_j, const DropRecord &nlohmann_json_t) {
     NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_TO, SLUICE_DROP_FIELDS))
@@ -134,6 +142,10 @@ std::string to_json_text(const ReloadOutcome &outcome) {
 
 std::string to_json_text(const DropPage &page) {
     return dump(json(page));
+}
+
+std::string to_json_text(const std::vector<HistoryPoint> &points) {
+    return json{{"points", points}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 std::string to_json_line(const DropRecord &record) {

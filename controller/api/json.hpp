@@ -17,6 +17,8 @@ namespace sluice {
 std::string to_json_text(const Snapshot &snapshot);
 std::string to_json_text(const ReloadOutcome &outcome);
 std::string to_json_text(const DropPage &page);
+// {"points": [...]}, without spaces: it is long.
+std::string to_json_text(const std::vector<HistoryPoint> &points);
 std::string to_json_line(const DropRecord &record); // one line, for streams
 // An array of {file, line, column, severity, message, suggestion, source_line}.
 std::string to_json_text(const std::vector<Diagnostic> &diagnostics);

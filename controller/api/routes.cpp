@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "api/json.hpp"
+#include "api/web_assets.hpp"
 #include "metrics/catalogue.hpp"
 
 namespace sluice {
@@ -14,26 +15,6 @@ namespace {
 
 constexpr const char *text_type = "text/plain; charset=utf-8";
 constexpr const char *json_type = "application/json";
-constexpr const char *html_type = "text/html; charset=utf-8";
-
-constexpr const char *index_page = R"(<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>sluice</title></head>
-<body>
-<h1>sluice</h1>
-<ul>
-<li><a href="/api/v1/status">Status</a> (JSON)</li>
-<li><a href="/metrics">Metrics</a> (Prometheus)</li>
-<li><a href="/-/healthy">Healthy</a>: the daemon answers</li>
-<li><a href="/-/ready">Ready</a>: the data path is attached and steered</li>
-</ul>
-</body>
-</html>
-)";
-
-Response index(const Request &, const Handlers &, double) {
-    return {200, html_type, index_page};
-}
 
 Response healthy(const Request &, const Handlers &, double) {
     return {200, text_type, "sluiced is healthy.\n"};
@@ -76,6 +57,13 @@ Response drops(const Request &request, const Handlers &handlers, double) {
     return {200, json_type, to_json_text(page)};
 }
 
+Response history(const Request &request, const Handlers &handlers, double) {
+    const auto since = query_number(request, "since_ms", 0);
+    if (!since)
+        return error(400, "since_ms is a whole number: milliseconds since 1970");
+    return {200, json_type, to_json_text(handlers.history(static_cast<double>(*since) * 1e-3))};
+}
+
 Response metrics(const Request &, const Handlers &handlers, double) {
     return {200, metrics_content_type, render_metrics(handlers.snapshot())};
 }
@@ -110,14 +98,13 @@ struct Route {
 };
 
 constexpr std::array routes{
-    Route{"/", Access::read, index},
-    Route{"/metrics", Access::read, metrics},
-    Route{"/-/healthy", Access::read, healthy},
-    Route{"/-/ready", Access::read, ready},
-    Route{"/api/v1/status", Access::read, status},
-    Route{"/api/v1/drops", Access::read, drops},
+    Route{"/metrics", Access::read, metrics},        Route{"/-/healthy", Access::read, healthy},
+    Route{"/-/ready", Access::read, ready},          Route{"/api/v1/status", Access::read, status},
+    Route{"/api/v1/history", Access::read, history}, Route{"/api/v1/drops", Access::read, drops},
     Route{"/api/v1/reload", Access::write, reload},
 };
+
+constexpr Route page_route{"the page", Access::read, nullptr};
 
 Response wrong_method(const Route &route) {
     auto response = error(405, "this method is not for " + std::string(route.path));
@@ -142,6 +129,11 @@ Response respond(const Request &request, const Handlers &handlers, double now_un
         if (route.access == Access::write && request.peer_uid != uid_t{0})
             return error(403, "changes are accepted from root only");
         return route.answer(request, handlers, now_unix_s);
+    }
+    if (const auto *asset = find_web_asset(request.path)) {
+        if (!method_fits(page_route, request.method))
+            return wrong_method(page_route);
+        return {200, std::string(asset->content_type), std::string(asset->body)};
     }
     return error(404, "no such path; / lists what there is");
 }

@@ -40,6 +40,12 @@ struct DropOptions {
     uint64_t count = 0;               // end after so many; 0 = all
 };
 ExitCode run_drops(const Context &context, const DropOptions &options);
+
+struct TopOptions {
+    bool once = false;     // also where there is no terminal, and for JSON
+    double period_s = 1.0; // between two looks
+};
+ExitCode run_top(const Context &context, const TopOptions &options);
 ExitCode run_reload(const Context &context);
 ExitCode run_schema(const Context &context);
 ExitCode run_version(const Context &context);

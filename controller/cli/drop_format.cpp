@@ -71,7 +71,7 @@ std::string endpoint(const std::string &address, uint16_t port, uint8_t proto) {
 std::string format_drop(const DropRecord &r) {
     std::string line = clock_time(r.unix_s) + " " + r.reason + " " + flow_text(r) + " " +
                        std::to_string(r.frame_bytes) + "b " + r.ingress_port + " -> " + r.egress_port +
-                       " class " + r.class_name;
+                       " class " + r.class_name + (r.tenant.empty() ? "" : " of " + r.tenant);
     if (r.policy_line)
         line += " (" + r.policy_file + ":" + std::to_string(r.policy_line) + ")";
     return line + " delay " + tc_time(r.delay_ns) + " ring " + std::to_string(r.ring) + " " +

@@ -20,6 +20,7 @@ struct Arguments {
     std::vector<std::string> files;
     double watch_s = 0; // 0 = once
     DropOptions drops;
+    TopOptions top;
 };
 
 using Command = std::function<ExitCode(const Context &)>;
@@ -69,6 +70,14 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
     drops->add_option("--reason", arguments.drops.reasons,
                       "Only this reason, e.g. drop_codel; may be repeated");
     drops->add_option("--count,-c", arguments.drops.count, "End after so many events");
+    auto *top = add("top", "Live view: ports, rings, classes and the flows with the largest backlog",
+                    "sluicectl top\n  sluicectl top --once\n  sluicectl top -o json",
+                    [&](const Context &c) { return run_top(c, arguments.top); });
+    top->add_flag("--once", arguments.top.once, "Print one look and end; so it is without a terminal");
+    top->add_option("--interval,-i", arguments.top.period_s, "Time between two looks")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->capture_default_str();
     add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
         run_reload);
     add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",

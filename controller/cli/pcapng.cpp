@@ -70,6 +70,8 @@ std::string interface_block(const std::string &name) {
 
 std::string drop_comment(const DropRecord &r) {
     std::string text = r.reason + ": " + r.ingress_port + " -> " + r.egress_port + ", class " + r.class_name;
+    if (!r.tenant.empty())
+        text += " of " + r.tenant;
     if (r.policy_line)
         text += " (" + r.policy_file + ":" + std::to_string(r.policy_line) + ")";
     text += ", phantom delay " + tc_time(r.delay_ns) + ", ring " + std::to_string(r.ring) + " " +

@@ -91,10 +91,11 @@ std::string port_totals(const PortState &p) {
 }
 
 std::string class_lines(const ClassState &c) {
-    std::string out = "class " + c.name + " service " + tc_rate(c.service_bytes_per_s) + " backlog " +
-                      tc_size(c.backlog_bytes) + " active flows " + number(c.active_flows) + " delay " +
-                      tc_time(c.delay_ns) + " target " + tc_time(c.target_ns) + " interval " +
-                      tc_time(c.interval_ns) + " limit " + tc_time(c.limit_ns) + "\n";
+    std::string out = "class " + c.name + (c.mode == "shadow" ? " SHADOW" : "") + " service " +
+                      tc_rate(c.service_bytes_per_s) + " backlog " + tc_size(c.backlog_bytes) +
+                      " active flows " + number(c.active_flows) + " delay " + tc_time(c.delay_ns) +
+                      " target " + tc_time(c.target_ns) + " interval " + tc_time(c.interval_ns) + " limit " +
+                      tc_time(c.limit_ns) + "\n";
     out += " Sent " + amount(c.admitted_bytes, c.admitted_packets) + " (" +
            list(c.outcomes, "drop", Zeros::show) + ") marked " + number(sum(c.outcomes, "mark")) + "\n";
     if (sum(c.outcomes, "would_") > 0)

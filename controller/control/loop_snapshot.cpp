@@ -50,6 +50,7 @@ ClassState Loop::class_state(const PortRuntime &port, uint32_t first, const Clas
     ClassState state;
     state.transition = policy_.source.transitions[c.transition].to;
     state.name = config_of(c).name;
+    state.mode = policy_.source.transitions[c.transition].mode == Mode::shadow ? "shadow" : "enforce";
     state.admitted_packets = sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
     state.admitted_bytes = sum.admitted_bytes;
     state.target_ns = to_ns(c.aqm.target_s);

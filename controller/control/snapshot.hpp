@@ -27,6 +27,7 @@ struct RingState {
 struct ClassState {
     std::string transition; // name of the port it leads to
     std::string name;
+    std::string mode;                                      // "enforce" or "shadow"
     uint64_t admitted_packets = 0, admitted_bytes = 0;     // counters; bytes as on the wire, with overhead
     uint64_t service_bytes_per_s = 0;                      // what the phantom scheduler serves it now
     uint64_t backlog_bytes = 0;                            // phantom
@@ -43,6 +44,20 @@ struct TenantState {
     uint64_t admitted_packets = 0, admitted_bytes = 0, marked_packets = 0, dropped_packets = 0; // counters
     uint64_t service_bytes_per_s = 0, backlog_bytes = 0;
     uint32_t active_flows = 0;
+};
+
+inline constexpr size_t kTopFlows = 32;
+
+// One bucket with traffic: a flow, or a host where the policy isolates by hosts (then the address and ports
+// of its last flow).
+struct FlowState {
+    std::string class_name;
+    uint32_t bucket = 0;
+    std::string src, dst; // empty where unknown or not IP
+    uint16_t sport = 0, dport = 0;
+    uint8_t family = 0, proto = 0, dscp = 0;
+    uint64_t backlog_bytes = 0, delay_ns = 0;     // phantom
+    uint64_t bytes = 0, packets = 0, refused = 0; // counters since the bucket is the flow's
 };
 
 struct PortState {
@@ -69,6 +84,8 @@ struct PortState {
     std::vector<Count> kernel_drops;  // ring_full, no_device, too_big, ... : after the verdict, by the kernel
     std::vector<ClassState> classes;  // classes of the transitions that lead to this port, tenants added up
     std::vector<TenantState> tenants; // of these transitions
+    uint32_t flow_count = 0;          // buckets in use
+    std::vector<FlowState> flows;     // the largest by backlog, then by bytes; at most kTopFlows
 };
 
 struct Snapshot {

@@ -12,6 +12,7 @@ struct DropRecord {
     double unix_s = 0;  // wall clock of the verdict
     std::string reason; // "drop_codel", "mark", ...: enum sluice_outcome
     std::string ingress_port, egress_port, class_name;
+    std::string tenant; // empty without tenants
     std::string policy_file;
     int policy_line = 0; // of the class; of its transition for the built-in class `default`
     uint32_t bucket = 0; // of the flow

@@ -28,16 +28,36 @@ void DropNames::use(const CompiledPolicy &policy, uint32_t class_base) {
     ports_.clear();
     for (const auto &port : policy.source.ports)
         ports_.push_back(port.name);
-    // The built-in class `default` has no line of its own: then the transition's.
-    const auto line = [&](const TrafficClass &c, const Transition &t) {
-        return c.pos.line ? c.pos.line : t.pos.line;
-    };
-    for (size_t t = 0; t < policy.transitions.size(); t++)
-        for (uint32_t i = 0; i < policy.transitions[t].classes.size(); i++) {
-            const TrafficClass &source = policy.source.transitions[t].classes[i];
-            classes_[class_base + policy.transitions[t].first_class + i] = {
-                source.name, policy.source.file, line(source, policy.source.transitions[t])};
-        }
+    ranges_.erase(ranges_.lower_bound(class_base), ranges_.lower_bound(class_base + policy.class_count));
+    for (size_t t = 0; t < policy.transitions.size(); t++) {
+        const Transition &source = policy.source.transitions[t];
+        Range range;
+        range.count = policy.transitions[t].class_count();
+        range.policy_file = policy.source.file;
+        if (source.tenants)
+            for (const auto &tenant : source.tenants->list)
+                range.tenants.push_back(tenant.name);
+        // The built-in class `default` has no line of its own: then the transition's.
+        for (const auto &c : source.classes)
+            range.classes.emplace_back(c.name, c.pos.line ? c.pos.line : source.pos.line);
+        ranges_[class_base + policy.transitions[t].first_class] = std::move(range);
+    }
+}
+
+void DropNames::name_class(DropRecord &r, uint32_t class_id) const {
+    const auto next = ranges_.upper_bound(class_id);
+    if (next == ranges_.begin())
+        return;
+    const auto &[first, range] = *std::prev(next);
+    const uint32_t at = class_id - first;
+    if (at >= range.count)
+        return;
+    const auto &[name, line] = range.classes[at % range.classes.size()];
+    r.class_name = name;
+    r.policy_line = line;
+    r.policy_file = range.policy_file;
+    if (!range.tenants.empty())
+        r.tenant = range.tenants[at / range.classes.size()];
 }
 
 DropRecord DropNames::explain(const sluice_event &e, double offset_s) const {
@@ -47,11 +67,7 @@ DropRecord DropNames::explain(const sluice_event &e, double offset_s) const {
     r.reason = outcome_name(e.outcome);
     r.ingress_port = port(e.ingress_port);
     r.egress_port = port(e.egress_port);
-    if (const auto c = classes_.find(e.class_id); c != classes_.end()) {
-        r.class_name = c->second.name;
-        r.policy_file = c->second.policy_file;
-        r.policy_line = c->second.line;
-    }
+    name_class(r, e.class_id);
     r.bucket = e.bucket;
     r.cpu = e.cpu;
     r.wire_bytes = e.length;

@@ -4,9 +4,9 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <stop_token>
-#include <unordered_map>
 
 #include "policy/compile.hpp"
 #include "telemetry/drop_record.hpp"
@@ -24,11 +24,16 @@ class DropNames {
     DropRecord explain(const sluice_event &event, double offset_s) const;
 
   private:
-    struct ClassName {
-        std::string name, policy_file;
-        int line = 0;
+    void name_class(DropRecord &record, uint32_t class_id) const;
+
+    // The class ids of one transition: tenant * classes + class, from the first on.
+    struct Range {
+        uint32_t count = 0;
+        std::vector<std::string> tenants;                 // empty without tenants
+        std::vector<std::pair<std::string, int>> classes; // name, line
+        std::string policy_file;
     };
-    std::unordered_map<uint32_t, ClassName> classes_; // by class id
+    std::map<uint32_t, Range> ranges_; // by first class id
     std::vector<std::string> ports_;
 };
 
