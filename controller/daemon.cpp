@@ -43,7 +43,8 @@ Result<> Daemon::start() {
     server_ = std::make_unique<Server>(
         options_.server, Handlers{[this] { return snapshot(); }, [this] { return reload(); },
                                   [this](uint64_t since, size_t limit) { return drops_->page(since, limit); },
-                                  [this](double since) { return history_->since(since); }});
+                                  [this](double since) { return history_->since(since); },
+                                  [this](const PacketKey &key) { return loop_->explain(key); }});
     if (auto r = server_->start(); !r)
         return r;
     loop_->tick(monotonic_ns()); // shares are published before the first frame asks for them

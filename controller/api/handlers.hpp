@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "control/explanation.hpp"
 #include "control/history.hpp"
 #include "control/snapshot.hpp"
 #include "policy/diagnostic.hpp"
+#include "policy/match.hpp"
 #include "telemetry/drop_record.hpp"
 
 namespace sluice {
@@ -32,6 +34,7 @@ struct Handlers {
     std::function<ReloadOutcome()> reload;
     std::function<DropPage(uint64_t since, size_t limit)> drops;
     std::function<std::vector<HistoryPoint>(double since_unix_s)> history;
+    std::function<std::vector<Explanation>(const PacketKey &)> explain;
 };
 
 } // namespace sluice

@@ -25,8 +25,15 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, mo
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TenantState, transition, name, admitted_packets,
                                                 admitted_bytes, marked_packets, dropped_packets,
                                                 service_bytes_per_s, backlog_bytes, active_flows)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FlowState, class_name, bucket, src, dst, sport, dport, family,
-                                                proto, dscp, backlog_bytes, delay_ns, bytes, packets, refused)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FlowState, class_name, tenant, bucket, src, dst, sport, dport,
+                                                family, proto, dscp, backlog_bytes, delay_ns, bytes, packets,
+                                                refused)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Explanation, ingress_port, egress_port, mode, class_name,
+                                                tenant, policy_file, policy_line, by_default, unresponsive,
+                                                active, bucket, backlog_bytes, delay_ns,
+                                                flow_rate_bytes_per_s, class_rate_bytes_per_s,
+                                                capacity_bytes_per_s, active_flows, target_ns, limit_ns,
+                                                ring_delay_ns, now, limits)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryClass, name, transition, admitted_bytes, delay_ns,
                                                 outcomes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPort, name, received_bytes, sent_bytes, kernel_drops,
@@ -148,6 +155,15 @@ std::string to_json_text(const std::vector<HistoryPoint> &points) {
     return json{{"points", points}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+std::string to_json_text(const std::vector<Explanation> &explanations) {
+    return dump({{"explanations", explanations}});
+}
+
+Result<std::vector<Explanation>> explanations_from_json(const std::string &text) {
+    return parse(text,
+                 [](const json &value) { return value.at("explanations").get<std::vector<Explanation>>(); });
+}
+
 std::string to_json_line(const DropRecord &record) {
     return json(record).dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
@@ -158,6 +174,11 @@ std::string to_json_text(const std::vector<Diagnostic> &diagnostics) {
 
 std::string error_json(const std::string &message) {
     return dump({{"error", message}});
+}
+
+std::string error_from_json(long http_status, const std::string &text) {
+    const std::string fallback = "sluiced answered with HTTP status " + std::to_string(http_status);
+    return parse(text, [&](const json &value) { return value.value("error", fallback); }).value_or(fallback);
 }
 
 Result<Snapshot> snapshot_from_json(const std::string &text) {

@@ -19,12 +19,18 @@ std::string to_json_text(const ReloadOutcome &outcome);
 std::string to_json_text(const DropPage &page);
 // {"points": [...]}, without spaces: it is long.
 std::string to_json_text(const std::vector<HistoryPoint> &points);
+// {"explanations": [...]}
+std::string to_json_text(const std::vector<Explanation> &explanations);
+Result<std::vector<Explanation>> explanations_from_json(const std::string &text);
 std::string to_json_line(const DropRecord &record); // one line, for streams
 // An array of {file, line, column, severity, message, suggestion, source_line}.
 std::string to_json_text(const std::vector<Diagnostic> &diagnostics);
 
 // {"error": message}
 std::string error_json(const std::string &message);
+
+// The message of an error answer; the status where the body has none.
+std::string error_from_json(long http_status, const std::string &text);
 
 // Errors: text is not JSON, or a field has the wrong type.
 Result<Snapshot> snapshot_from_json(const std::string &text);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "api/json.hpp"
+#include "api/packet_query.hpp"
 #include "api/web_assets.hpp"
 #include "metrics/catalogue.hpp"
 
@@ -57,6 +58,17 @@ Response drops(const Request &request, const Handlers &handlers, double) {
     return {200, json_type, to_json_text(page)};
 }
 
+Response explain(const Request &request, const Handlers &handlers, double) {
+    const auto key = packet_key(request.query);
+    if (!key)
+        return error(400, to_string(key.error()));
+    const auto found = handlers.explain(*key);
+    if (found.empty())
+        return error(404,
+                     "no transition of the policy begins at " + (key->in.empty() ? "any port" : key->in));
+    return {200, json_type, to_json_text(found)};
+}
+
 Response history(const Request &request, const Handlers &handlers, double) {
     const auto since = query_number(request, "since_ms", 0);
     if (!since)
@@ -100,8 +112,8 @@ struct Route {
 constexpr std::array routes{
     Route{"/metrics", Access::read, metrics},        Route{"/-/healthy", Access::read, healthy},
     Route{"/-/ready", Access::read, ready},          Route{"/api/v1/status", Access::read, status},
-    Route{"/api/v1/history", Access::read, history}, Route{"/api/v1/drops", Access::read, drops},
-    Route{"/api/v1/reload", Access::write, reload},
+    Route{"/api/v1/explain", Access::read, explain}, Route{"/api/v1/history", Access::read, history},
+    Route{"/api/v1/drops", Access::read, drops},     Route{"/api/v1/reload", Access::write, reload},
 };
 
 constexpr Route page_route{"the page", Access::read, nullptr};

@@ -46,6 +46,12 @@ struct TopOptions {
     double period_s = 1.0; // between two looks
 };
 ExitCode run_top(const Context &context, const TopOptions &options);
+
+struct ExplainOptions {
+    std::string src, dst, sport, dport, proto, dscp, vlan, length,
+        in; // as the API takes them; empty = not given
+};
+ExitCode run_explain(const Context &context, const ExplainOptions &options);
 ExitCode run_reload(const Context &context);
 ExitCode run_schema(const Context &context);
 ExitCode run_version(const Context &context);

@@ -21,6 +21,7 @@ struct Arguments {
     double watch_s = 0; // 0 = once
     DropOptions drops;
     TopOptions top;
+    ExplainOptions explain;
 };
 
 using Command = std::function<ExitCode(const Context &)>;
@@ -78,6 +79,21 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 3600.0))
         ->capture_default_str();
+    auto *explain =
+        add("explain", "Say what would happen to a packet now: class, policy line, bucket, what limits it",
+            "sluicectl explain --src 10.0.0.7 --dst 192.0.2.9 --proto tcp --dport 443",
+            [&](const Context &c) { return run_explain(c, arguments.explain); });
+    explain->add_option("--src", arguments.explain.src, "Source address, IPv4 or IPv6")->required();
+    explain->add_option("--dst", arguments.explain.dst, "Destination address")->required();
+    explain->add_option("--dport", arguments.explain.dport, "Destination port");
+    explain->add_option("--sport", arguments.explain.sport, "Source port");
+    explain->add_option("--proto", arguments.explain.proto,
+                        "tcp, udp, icmp, ... or a number; tcp where ports are given");
+    explain->add_option("--dscp", arguments.explain.dscp, "Code point: ef, af41, cs1, ... or 0..63");
+    explain->add_option("--vlan", arguments.explain.vlan, "VLAN id of the outermost tag");
+    explain->add_option("--length", arguments.explain.length, "Bytes of the frame");
+    explain->add_option("--in", arguments.explain.in,
+                        "Port of the policy that it arrives at; all where not given");
     add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
         run_reload);
     add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",

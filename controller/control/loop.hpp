@@ -11,11 +11,13 @@
 
 #include "control/auto_aqm.hpp"
 #include "control/capacity.hpp"
+#include "control/explanation.hpp"
 #include "control/flow_table.hpp"
 #include "control/phantom.hpp"
 #include "control/share_tree.hpp"
 #include "control/snapshot.hpp"
 #include "dataplane/dataplane.hpp"
+#include "policy/match.hpp"
 
 namespace sluice {
 
@@ -43,6 +45,8 @@ class Loop {
     Result<> apply(const CompiledPolicy &policy);
     // Any thread.
     Snapshot snapshot() const;
+    // What would happen to a packet, once for each way it may take (key.in empty: from any port). Any thread.
+    std::vector<Explanation> explain(const PacketKey &key) const;
 
   private:
     struct ClassTotals {
@@ -102,6 +106,9 @@ class Loop {
     void fill_classes(PortState &state, const PortRuntime &port) const;
     static void add_tenant(TenantState &tenant, const PhantomClass &phantom, const ClassTotals &sum);
     PortState port_state(uint32_t port) const;
+    void fill_flows(PortState &state, const PortRuntime &port, uint64_t now_ns) const;
+    FlowState flow_state(const ClassRuntime &c, uint32_t bucket, uint64_t backlog, uint64_t delay_ns) const;
+    Explanation explain_in(const PortRuntime &port, uint32_t transition, const PacketKey &key) const;
     void fill_egress(PortState &state, const PortRuntime &port) const;
 
     Dataplane &dataplane_;

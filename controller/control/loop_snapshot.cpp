@@ -124,6 +124,7 @@ void Loop::fill_egress(PortState &state, const PortRuntime &port) const {
     state.headroom = port.capacity.headroom;
     state.ring_target_ns = to_ns(port.capacity.ring_target_s);
     fill_classes(state, port);
+    fill_flows(state, port, monotonic_ns());
 }
 
 PortState Loop::port_state(uint32_t index) const {

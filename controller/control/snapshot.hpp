@@ -51,7 +51,7 @@ inline constexpr size_t kTopFlows = 32;
 // One bucket with traffic: a flow, or a host where the policy isolates by hosts (then the address and ports
 // of its last flow).
 struct FlowState {
-    std::string class_name;
+    std::string class_name, tenant; // tenant: empty without tenants
     uint32_t bucket = 0;
     std::string src, dst; // empty where unknown or not IP
     uint16_t sport = 0, dport = 0;

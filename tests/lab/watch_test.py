@@ -1,12 +1,21 @@
-"""What an operator sees of a running sluice: explained drops, as lines, as JSON and as a capture file."""
+"""What an operator sees of a running sluice: explained drops and their capture, explain, top."""
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import threading
 import time
 
 from lab import SINK_IP, SOURCE_IP, Lab
 from lab_case import LabCase, flood, port, sluice
-from netns import run
+from netns import LabError, in_namespace, run
 from treatments import Sluice
 from traffic import FLOOD_PORT
 
@@ -84,3 +93,89 @@ class Drops(LabCase):
             self.assertGreater(new[0]["seq"], json.loads(old[-1])["seq"])
             numbers = [event["seq"] for event in new]
             self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))), "none lost, none twice")
+
+
+class Explain(LabCase):
+    """What `explain` says of a flow is what happens to it."""
+
+    def test_a_flood_and_a_stranger(self) -> None:
+        treatment = sluice("20mbit")
+        with self.lab(treatment) as lab:
+            load = threading.Thread(target=flood, args=(lab, "60mbit", 6))
+            load.start()
+            time.sleep(2)
+            flow = port(treatment.status(lab))["flows"][0]
+            self.assertEqual((flow["src"], flow["dst"], flow["dport"], flow["proto"]), (SOURCE_IP, SINK_IP, FLOOD_PORT, 17))
+            about = ["--src", SOURCE_IP, "--dst", SINK_IP, "--proto", "udp", "--dport", str(FLOOD_PORT)]
+            own = json.loads(ctl(lab, treatment, "explain", "-o", "json", *about, "--sport", str(flow["sport"])))
+            text = ctl(lab, treatment, "explain", *about, "--sport", str(flow["sport"]))
+            other = json.loads(ctl(lab, treatment, "explain", "-o", "json", *about, "--sport", "1", "--in", "lan"))
+            load.join()
+            found, stranger = own["explanations"][0], other["explanations"][0]
+            self.note(flow=found, stranger=stranger["now"])
+            print(text)
+            self.assertEqual((found["ingress_port"], found["egress_port"], found["class_name"]), ("lan", "wan", "default"))
+            self.assertTrue(found["active"])
+            self.assertEqual(found["bucket"], flow["bucket"])
+            self.assertTrue(found["unresponsive"], "a flood listens to nobody")
+            self.assertLess(found["limit_ns"], stranger["limit_ns"])
+            self.assertIn("drop", found["now"])
+            self.assertTrue(any(limit.startswith("port wan: ") for limit in found["limits"]), found)
+            self.assertFalse(stranger["active"])
+            self.assertTrue(stranger["now"].startswith("forwarded at once"))
+            self.assertIn(f"{treatment.running_policy}:", text)
+
+    def test_nonsense_is_refused_with_a_reason(self) -> None:
+        treatment = sluice("20mbit")
+        with self.lab(treatment, listeners=False) as lab:
+            for arguments, reason in ((["--src", "10.0.0", "--dst", SINK_IP], "src=10.0.0 is not an IPv4 or IPv6 address"),
+                                      (["--src", SOURCE_IP, "--dst", "::1"], "different families"),
+                                      (["--src", SOURCE_IP, "--dst", SINK_IP, "--proto", "icmp", "--dport", "1"], "no ports"),
+                                      (["--src", SOURCE_IP, "--dst", SINK_IP, "--in", "attic"], "begins at attic")):
+                with self.assertRaisesRegex(LabError, reason):
+                    ctl(lab, treatment, "explain", *arguments)
+
+
+class Top(LabCase):
+    def test_text_json_and_terminal(self) -> None:
+        treatment = sluice("20mbit")
+        with self.lab(treatment) as lab:
+            load = threading.Thread(target=flood, args=(lab, "60mbit", 8))
+            load.start()
+            time.sleep(1.5)
+            text = ctl(lab, treatment, "top", "--once")
+            data = json.loads(ctl(lab, treatment, "top", "-o", "json"))
+            screen, code = self.in_terminal(lab, treatment)
+            load.join()
+            print(text)
+            self.assertRegex(text, rf"UDP {SOURCE_IP}:\d+ > {SINK_IP}:{FLOOD_PORT} +wan default")
+            flow = data["flows"][0]
+            self.note(flow=flow, port=data["ports"])
+            self.assertGreater(flow["bytes_per_s"] * 8, 5e6)
+            self.assertGreater(flow["refused_per_s"], 500)
+            self.assertEqual(code, 0)
+            for words in ("FLOW by backlog", SOURCE_IP, "rate   "):  # curses sends what changes: "backlog" became "rate"
+                self.assertIn(words, screen)
+
+    def in_terminal(self, lab: Lab, treatment: Sluice) -> tuple[str, int]:
+        """top on a terminal of 120 columns: sort once, then leave."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        child = subprocess.Popen(
+            in_namespace(lab.router, [lab.binary("sluicectl"), "--control-socket", str(treatment.control), "top", "-i", "0.3"]),
+            stdin=slave, stdout=slave, stderr=slave, env={"TERM": "xterm", "PATH": "/usr/bin:/bin"}, start_new_session=True)
+        os.close(slave)
+        shown, end, keys = b"", time.monotonic() + 15, [b"s", b"q"]
+        next_key = time.monotonic() + 1.5
+        while child.poll() is None and time.monotonic() < end:
+            if select.select([master], [], [], 0.1)[0]:
+                try:
+                    shown += os.read(master, 65536)
+                except OSError:
+                    break  # the other side is closed
+            if keys and time.monotonic() > next_key:
+                os.write(master, keys.pop(0))
+                next_key += 1.5
+        code = child.wait(5)
+        os.close(master)
+        return re.sub(r"\x1b[\[(][0-9;?]*[A-Za-z]", "", shown.decode(errors="replace")), code

@@ -8,8 +8,10 @@
 #include <gtest/gtest.h>
 
 #include "api/json.hpp"
+#include "api/packet_query.hpp"
 #include "api/routes.hpp"
 #include "api/web_assets.hpp"
+#include "cli/explain_format.hpp"
 #include "cli/top_table.hpp"
 #include "control/history.hpp"
 
@@ -158,6 +160,67 @@ TEST(History, KeepsTheLastMinutesAndAnswersWhatIsNew) {
     EXPECT_EQ(history.since(static_cast<double>(kHistoryPoints + 8)).size(), 2u);
     EXPECT_EQ(history.since(1e12).size(), 0u);
     EXPECT_TRUE(to_json_text(history.since(1e12)).starts_with("{\"points\":[]}"));
+}
+
+// ---- explain
+
+TEST(Explain, ReadsWordsAndNumbers) {
+    const auto key = packet_key(
+        {{"src", "10.0.0.1"}, {"dst", "10.0.0.2"}, {"dport", "443"}, {"dscp", "EF"}, {"in", "lan"}});
+    ASSERT_TRUE(key) << to_string(key.error());
+    EXPECT_EQ(key->proto, 6) << "TCP where ports are given and no protocol";
+    EXPECT_EQ(key->dscp, 46);
+    EXPECT_EQ(key->dport, 443);
+    EXPECT_TRUE(key->has_ports);
+    EXPECT_EQ(key->src[3], 1);
+    EXPECT_EQ(packet_key({{"src", "::1"}, {"dst", "::2"}, {"proto", "udp"}, {"vlan", "7"}})->vlan, 7);
+}
+
+TEST(Explain, SaysWhatIsWrongWithAQuery) {
+    const std::map<std::string, std::string> good{{"src", "10.0.0.1"}, {"dst", "10.0.0.2"}};
+    for (const auto &[name, value] : std::map<std::string, std::string>{{"src", "10.0.0"},
+                                                                        {"dst", "::1"},
+                                                                        {"dport", "65536"},
+                                                                        {"proto", "tcpp"},
+                                                                        {"dscp", "64"},
+                                                                        {"vlan", "x"},
+                                                                        {"sprot", "1"},
+                                                                        {"length", "-1"}}) {
+        auto query = good;
+        query[name] = value;
+        EXPECT_FALSE(packet_key(query)) << name << "=" << value;
+        Request request{"GET", "/api/v1/explain"};
+        request.query = query;
+        EXPECT_EQ(respond(request, {}, 0).status, 400u);
+    }
+    EXPECT_FALSE(packet_key({}));
+}
+
+TEST(Explain, SurvivesTheRoundTripAndReadsWell) {
+    Explanation e{.ingress_port = "lan",
+                  .egress_port = "wan",
+                  .mode = "shadow",
+                  .class_name = "web",
+                  .tenant = "alice"};
+    e.policy_file = "p.yaml";
+    e.policy_line = 12;
+    e.active = true;
+    e.bucket = 77;
+    e.backlog_bytes = 12300;
+    e.delay_ns = 2'100'000;
+    e.class_rate_bytes_per_s = 125'000;
+    e.now = "forwarded at once";
+    e.limits = {"class web: ceil 1mbit (p.yaml:11)", "port wan: 50mbit"};
+    const auto back = explanations_from_json(to_json_text(std::vector{e}));
+    ASSERT_TRUE(back);
+    EXPECT_EQ(format_explanation(back->at(0)),
+              "lan -> wan: class web of tenant alice, by the match at p.yaml:12\n"
+              "  now     forwarded at once\n"
+              "  flow    bucket 77, backlog 12300b, phantom delay 2.1ms\n"
+              "  class   1Mbit, 0 backlogged flows, target 0ns, limit 0ns, mode shadow\n"
+              "  ring    sojourn 0ns\n"
+              "  limits  class web: ceil 1mbit (p.yaml:11)\n"
+              "          port wan: 50mbit\n");
 }
 
 // ---- the page
