@@ -41,6 +41,8 @@ class Loop {
     void run(const std::stop_token &stop);
     // One tick at `now_ns`. Public for tests, which step the clock.
     void tick(uint64_t now_ns);
+    // From one tick to the next while traffic flows.
+    uint64_t period_ns() const;
     // The dataplane has flipped to `policy`: carry state and counters over. Any thread.
     Result<> apply(const CompiledPolicy &policy);
     // Any thread.
@@ -96,7 +98,6 @@ class Loop {
     void publish(PortRuntime &port, uint32_t index, uint64_t now_ns);
     void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
-    uint64_t period_ns() const;
     void fall_asleep(const std::stop_token &stop);
     ClassTotals totals(const ClassRuntime &c) const;
     const CompiledClass &config_of(const ClassRuntime &c) const;

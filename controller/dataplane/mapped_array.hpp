@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,18 @@ template <class T> class MappedArray {
             out.size_ = 0;
             return fail_errno(errno, "mmap of map " + name);
         }
+        out.data_ = static_cast<T *>(p);
+        return out;
+    }
+
+    // Ordinary memory of the same shape, all zero: for simulators and tests. Throws std::bad_alloc.
+    static MappedArray in_memory(size_t entries) {
+        MappedArray out;
+        out.size_ = entries;
+        void *p = mmap(nullptr, out.bytes(), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED)
+            throw std::bad_alloc();
         out.data_ = static_cast<T *>(p);
         return out;
     }
