@@ -3,7 +3,13 @@
 
 #include <bpf/bpf.h>
 
+#include <cstdio>
+#include <fstream>
 #include <set>
+
+#include <unistd.h>
+
+#include "policy/load.hpp"
 
 namespace sluice::progrun {
 namespace {
@@ -91,6 +97,127 @@ TEST_F(Classes, FragmentsNeverMatchPorts) {
 TEST_F(Classes, PortsBehindExtensionHeaders) {
     EXPECT_EQ(class_of({.family = 6, .proto = Proto::tcp, .dport = 80, .extensions = {60, 43}}), kWeb);
     EXPECT_EQ(class_of({.family = 6, .proto = Proto::tcp, .dport = 80, .extensions = {51}}), kWeb) << "AH";
+}
+
+const char *const kFields = R"(
+transitions:
+  - from: lan
+    to: wan
+    forward: xconnect
+    classes:
+      - {name: vlans, match: [{vlan: 100-199, pcp: [0, 1]}]}
+      - {name: pcp, match: [{pcp: 5}]}
+      - {name: small, match: [{length: 0-80}]}
+      - {name: both, match: [{src: [10.9.0.0/16, "fd09::/16"], dst: 10.8.0.0/16}]}
+      - {name: inner, match: [{dst: 10.8.7.0/24}]}
+      - {name: here, match: [{in: lan, dscp: 33}]}
+      - {name: default, remark: cs1}
+)";
+enum : uint32_t { kVlans, kPcp, kSmall, kBoth, kInner, kHere, kRest };
+
+Frame tagged(FrameSpec spec, uint16_t tci) {
+    spec.tags = 1;
+    Frame f = build(spec);
+    f[14] = static_cast<uint8_t>(tci >> 8);
+    f[15] = static_cast<uint8_t>(tci);
+    return f;
+}
+
+TEST(Fields, EveryCriterionAlone) {
+    auto world = World::make({.policy = kFields});
+    ASSERT_TRUE(world);
+    const auto class_of = [&](const Frame &f) {
+        return world->maps().flow(world->bucket_of(f)).class_id - world->dataplane->class_base();
+    };
+    EXPECT_EQ(class_of(tagged({}, 100)), kVlans);
+    EXPECT_EQ(class_of(tagged({}, 1 << 13 | 199)), kVlans);
+    EXPECT_EQ(class_of(tagged({}, 2 << 13 | 199)), kRest) << "the PCP is not one of the rule's";
+    EXPECT_EQ(class_of(tagged({}, 200)), kRest);
+    EXPECT_EQ(class_of(tagged({}, 5 << 13 | 7)), kPcp);
+    EXPECT_EQ(class_of(build({})), kRest) << "untagged: neither VLAN nor PCP";
+    EXPECT_EQ(class_of(build({.payload = 80 - 42})), kSmall);
+    EXPECT_EQ(class_of(tagged({.payload = 80 - 42}, 7)), kSmall) << "the tag does not count";
+    EXPECT_EQ(class_of(build({.payload = 81 - 42})), kRest);
+    EXPECT_EQ(class_of(build({.src = "10.9.1.1", .dst = "10.8.7.6"})), kBoth) << "first match wins";
+    EXPECT_EQ(class_of(build({.src = "10.1.1.1", .dst = "10.8.7.6"})), kInner);
+    EXPECT_EQ(class_of(build({.src = "10.9.1.1", .dst = "10.7.7.6"})), kRest);
+    EXPECT_EQ(class_of(build({.family = 6, .src = "fd09::1"})), kRest) << "the destination is IPv4";
+    EXPECT_EQ(class_of(build({.tos = 33 << 2})), kHere);
+    EXPECT_EQ(class_of(build({.family = 6, .tos = 33 << 2})), kHere);
+}
+
+TEST(Fields, RemarkWritesTheDscpAndKeepsEcnAndChecksum) {
+    auto world = World::make({.policy = kFields});
+    ASSERT_TRUE(world);
+    for (int family : {4, 6})
+        for (uint8_t ecn = 0; ecn < 4; ecn++) {
+            const Frame in = build({.family = family, .tos = static_cast<uint8_t>(11 << 2 | ecn)});
+            const Reply reply = world->run(in);
+            ASSERT_EQ(reply.verdict, kRedirect);
+            EXPECT_EQ(reply.out, build({.family = family, .tos = static_cast<uint8_t>(8 << 2 | ecn)}));
+            EXPECT_TRUE(ipv4_checksum_right(reply.out));
+        }
+}
+
+// A hundred thousand prefixes of a thousand tenants: each finds its own, neighbours do not.
+TEST(Tenants, OneHundredThousandPrefixes) {
+    const std::string file = "/tmp/sluice-tenants-" + std::to_string(getpid()) + ".csv";
+    {
+        std::ofstream csv(file);
+        csv << "name,match,weight\n";
+        for (int t = 0; t < 1000; t++) {
+            csv << "t" << t << ",";
+            for (int p = 0; p < 100; p++) // 100000 /28 from 11.0.0.0 on, in no order
+                csv << (p ? " " : "") << 11 + (t * 100 + p) / 100'000 << "." << (t * 100 + p) / 4096 % 256
+                    << "." << (t * 100 + p) / 16 % 256 << "." << (t * 100 + p) % 16 * 16 << "/28";
+            csv << "," << 1 + t % 9 << "\n";
+        }
+    }
+    auto world =
+        World::make({.policy = "transitions:\n  - {from: lan, to: wan, forward: xconnect, tenants: {by: dst, "
+                               "file: " +
+                               file + "}}\n"});
+    std::remove(file.c_str());
+    ASSERT_TRUE(world);
+    EXPECT_EQ(world->policy.class_count, 1001u);
+    const uint32_t base = world->dataplane->class_base();
+    for (int n : {0, 1, 99, 100, 4095, 4096, 54321, 99'999}) {
+        const std::string net =
+            "11." + std::to_string(n / 4096 % 256) + "." + std::to_string(n / 16 % 256) + ".";
+        for (int host : {0, 15}) {
+            const std::string dst = net + std::to_string(n % 16 * 16 + host);
+            EXPECT_EQ(world->maps().flow(world->bucket_of(build({.dst = dst}))).class_id - base, 1u + n / 100)
+                << dst;
+        }
+    }
+    EXPECT_EQ(world->maps().flow(world->bucket_of(build({.dst = "12.0.0.1"}))).class_id - base, 0u);
+    EXPECT_EQ(world->maps().flow(world->bucket_of(build({.family = 6}))).class_id - base, 0u);
+    // The next generation has other tenants; nothing of the old is left in the trie.
+    LoadResult next =
+        load_policy_text("version: 1\nports: {lan: {device: fast}, wan: {device: slow}}\n"
+                         "transitions: [{from: lan, to: wan, forward: xconnect, tenants: {by: dst, list: "
+                         "[{name: all, match: 11.0.0.0/8}]}}]\n",
+                         "next.yaml");
+    ASSERT_TRUE(next.policy);
+    for (int i = 0; i < 2; i++) // twice: back to the generation that was full
+        ASSERT_TRUE(world->dataplane->apply(compile(*next.policy)));
+    const uint32_t now = world->dataplane->class_base();
+    EXPECT_EQ(world->maps().flow(world->bucket_of(build({.dst = "11.3.4.5"}))).class_id - now, 1u);
+}
+
+TEST(Tenants, ByVlan) {
+    auto world = World::make(
+        {.policy = "transitions:\n  - {from: lan, to: wan, forward: xconnect, classes: diffserv3, "
+                   "tenants: {by: vlan, list: [{name: a, match: [7, 8]}, {name: b, match: 9}]}}\n"});
+    ASSERT_TRUE(world);
+    const auto class_of = [&](const Frame &f) {
+        return world->maps().flow(world->bucket_of(f)).class_id - world->dataplane->class_base();
+    };
+    enum : uint32_t { voice, bulk, best_effort, classes };
+    EXPECT_EQ(class_of(tagged({.tos = 46 << 2}, 8)), 1 * classes + voice);
+    EXPECT_EQ(class_of(tagged({}, 9)), 2 * classes + best_effort);
+    EXPECT_EQ(class_of(tagged({.tos = 8 << 2}, 10)), bulk) << "nobody's VLAN";
+    EXPECT_EQ(class_of(build({})), best_effort);
 }
 
 class Isolation : public testing::TestWithParam<const char *> {};

@@ -99,7 +99,7 @@ bool World::create_namespace(const WorldOptions &options) {
 
 bool World::load(const WorldOptions &options) {
     const std::string text =
-        "version: 1\nports:\n  lan: {device: fast}\n  wan: {device: slow}\n" + options.policy;
+        "version: 1\nports:\n  lan: {device: fast}\n  wan: " + options.wan + "\n" + options.policy;
     LoadResult loaded = load_policy_text(text, "test.yaml");
     for (const auto &d : loaded.diagnostics)
         ADD_FAILURE() << "policy: " << d.message;
@@ -107,7 +107,8 @@ bool World::load(const WorldOptions &options) {
         return false;
     Dataplane::Options o;
     o.hook = options.hook;
-    auto result = Dataplane::load(compile(*loaded.policy), o);
+    policy = compile(*loaded.policy);
+    auto result = Dataplane::load(policy, o);
     if (!result) {
         ADD_FAILURE() << to_string(result.error());
         return false;

@@ -37,6 +37,7 @@ struct Totals {
 
 struct WorldOptions {
     std::string policy; // YAML behind `ports:`; see kFib and kXconnect
+    std::string wan = "{device: slow}";
     Hook hook = Hook::tracepoint;
     uint32_t txqueuelen = 1000;
     int tap_queues = 1;
@@ -78,6 +79,7 @@ class World {
     bool read_tap(int queue = 0, Frame *out = nullptr); // one frame; false when there is none
 
     std::unique_ptr<Dataplane> dataplane;
+    CompiledPolicy policy;
     std::array<Fd, 4> tap;
     uint32_t fast_ifindex = 0, slow_ifindex = 0;
 

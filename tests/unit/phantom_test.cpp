@@ -161,6 +161,16 @@ TEST(WaterLevel, ManyFlowsOfVeryDifferentLag) {
     }
 }
 
+// A host with two busy flows: each byte of theirs counts twice, so the level rises by host, not by flow.
+TEST(WaterLevel, ScaledFlowsCountAsOneHost) {
+    const std::vector<uint64_t> f{4000, 4000, 4000};
+    const std::vector<uint16_t> scales{2, 2, 1};
+    const WaterLevel level = water_level({f, scales}, 4000, 0); // 1000 + 1000 + 2000
+    EXPECT_EQ(level.vt, 2000u);
+    EXPECT_EQ(level.active, 3u);
+    EXPECT_NEAR(level.shares, 2, 1e-9);
+}
+
 // Any start, any order, across the wrap. The level is a whole byte, so each active flow may add half a byte.
 RC_GTEST_PROP(WaterLevelProperty, LagsAboveTheLevelSumToTheBacklog, ()) {
     const uint64_t origin = *rc::gen::arbitrary<uint64_t>();
