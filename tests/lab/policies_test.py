@@ -1,0 +1,106 @@
+"""The policies that users start from (policies/), each at 1/100 of its rate: real traffic, the right classes, no frame
+unexplained. Devices are replaced by the lab's; ports that the lab does not have become idle devices of its router."""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lab import Lab
+from lab_case import LabCase, port
+from netns import ip_batch
+from scene import SCENES
+from treatments import Sluice
+
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+# The lab's addresses in place of the policy's customers and networks.
+SHORT = replace(SCENES["tcp"], seconds=4, warmup=2)
+
+
+@dataclass
+class Case:
+    """How a policy meets the lab: which port is the lab's slow one, and what the link drains."""
+
+    file: str
+    link: str
+    slow: str = "wan"
+    fast: str = "lan"
+    scale: int = 100
+    rewrites: dict[str, str] = field(default_factory=dict)  # of the text, regular expressions
+    stretch: int = 1  # of durations: round trips of a data centre are no lab's
+    busy_class: str = "default"
+
+
+CASES = [
+    Case("minimal.yaml", "50mbit", scale=1),
+    Case("home-uplink.yaml", "50mbit", scale=1),
+    Case("isp-edge.yaml", "10mbit", slow="access", fast="core",
+         rewrites={r"203\.0\.113\.0/29": "10.77.2.0/29"}),
+    Case("datacenter-100g-to-10g.yaml", "110mbit", slow="rack", fast="spine1", stretch=100),
+    Case("telco-upf.yaml", "100mbit", slow="upf", fast="n6", stretch=10, rewrites={
+        r"100\.64\.0\.0/11": "10.77.2.0/24", r"forward: xconnect": "forward: fib"}),
+    Case("branch-two-uplinks.yaml", "60mbit", slow="fibre", fast="office", scale=1),
+]
+
+
+def scaled(text: str, by: int) -> str:
+    """Every rate divided: 900mbit -> 9000kbit."""
+    def divide(match: re.Match[str]) -> str:
+        bits = float(match[1]) * {"k": 1e3, "m": 1e6, "g": 1e9}[match[2]] / by
+        return f"{max(1, round(bits / 1e3))}kbit"
+    return re.sub(r"\b([0-9.]+)([kmg])bit\b", divide, text)
+
+
+def stretched(text: str, by: int) -> str:
+    """Every duration multiplied: 100us -> 10000us."""
+    return re.sub(r"\b([0-9]+)(us|ms)\b", lambda m: f"{int(m[1]) * by}{m[2]}", text)
+
+
+@dataclass
+class OfFile(Sluice):
+    """sluiced with one of the policies, made to fit the lab."""
+
+    case: Case | None = None
+
+    def policy_text(self, lab: Lab) -> str:
+        case = self.case
+        text = stretched(scaled((POLICIES / case.file).read_text(), case.scale), case.stretch)
+        for pattern, value in case.rewrites.items():
+            text = re.sub(pattern, value, text)
+        devices = {case.slow: lab.wan, case.fast: lab.lan}
+        others: list[str] = []
+
+        def device(match: re.Match[str]) -> str:
+            name = devices.get(match[1]) or f"idle-{match[1]}"
+            if name.startswith("idle-"):
+                others.append(name)
+            return f"{match[1]}:{match[2]}{{device: {name}"
+        text = re.sub(r"(?m)^  ([a-z0-9]+):( +)?\{device: [a-z0-9]+", lambda m: device(m), text)
+        for name in others:
+            ip_batch(lab.router, [f"link add {name} type veth peer name {name}-p", f"link set {name} up",
+                                  f"link set {name}-p up"])
+        for csv in POLICIES.glob("*.csv"):
+            rows = stretched(scaled(csv.read_text(), case.scale), 1)
+            for pattern, value in case.rewrites.items():
+                rows = re.sub(pattern, value, rows)
+            (lab.folder / csv.name).write_text(rows)
+        return text
+
+
+class Policies(LabCase):
+    def test_each_is_loaded_and_keeps_the_queue_short(self) -> None:
+        for case in CASES:
+            with self.subTest(case.file):
+                scene = replace(SHORT, name=case.file.split(".")[0], rate=case.link)
+                treatment = OfFile(None, case=case)
+                figures = self.measure(scene, treatment)
+                self.assertLess(figures["delay_ms_p99"], 60, "plain redirect fills the ring of 1000 frames")
+                self.assertGt(figures["utilisation"], 0.5)
+                classes = port(figures["status"], case.slow)["classes"]
+                busy = max(classes, key=lambda c: c["admitted_packets"])
+                self.assertEqual(busy["name"], case.busy_class)
+                self.note(tenants=[(t["name"], t["admitted_packets"]) for t in
+                                   port(figures["status"], case.slow).get("tenants", []) if t["admitted_packets"]])
+
+    def test_none_is_forgotten(self) -> None:
+        self.assertEqual({case.file for case in CASES}, {p.name for p in POLICIES.glob("*.yaml")})
