@@ -44,14 +44,21 @@ class Contest {
         return senders.back();
     }
 
-    // Everybody sends for so long; counts only the second part, when shares have settled.
+    // Everybody sends for so long; counts only the second part, when shares have settled. A machine that did
+    // not let the loop tick in time has measured itself: again then.
     void run(double warm_up_s, double measured_s) {
-        send(warm_up_s);
-        for (Sender &s : senders)
-            s.admitted = s.offered = 0;
-        const uint64_t begin = monotonic_ns();
-        send(measured_s);
-        seconds = static_cast<double>(monotonic_ns() - begin) * 1e-9;
+        constexpr int kTries = 6;
+        for (int i = 0; i < kTries; i++) {
+            send(warm_up_s);
+            for (Sender &s : senders)
+                s.admitted = s.offered = 0;
+            longest_gap_ns = 0;
+            const uint64_t begin = monotonic_ns();
+            send(measured_s);
+            seconds = static_cast<double>(monotonic_ns() - begin) * 1e-9;
+            if (longest_gap_ns < 12'000'000)
+                return;
+        }
     }
 
     // Bytes per second, as a share of the port's rate.
@@ -80,13 +87,16 @@ class Contest {
                     s.admitted += world->run(s.frame).verdict == kRedirect;
                 }
             }
-            if (monotonic_ns() - ticked >= 2'000'000)
-                loop->tick(ticked = monotonic_ns());
+            if (const uint64_t at = monotonic_ns(); at - ticked >= 2'000'000) {
+                longest_gap_ns = std::max(longest_gap_ns, at - ticked);
+                loop->tick(ticked = at);
+            }
         }
     }
 
     WakeSignal wake;
     double seconds = 0;
+    uint64_t longest_gap_ns = 0; // between ticks
 };
 
 TEST(Scheduler, ARateIsHeldAndFlowsAreEqual) {
