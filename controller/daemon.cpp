@@ -16,7 +16,9 @@ void log_diagnostics(const std::vector<Diagnostic> &diagnostics) {
 
 } // namespace
 
-Daemon::Daemon(DaemonOptions options) : options_(std::move(options)) {}
+Daemon::Daemon(DaemonOptions options) : options_(std::move(options)) {
+    options_.server.log = [](const std::string &text) { spdlog::error("{}", text); };
+}
 
 Daemon::~Daemon() {
     stop();

@@ -36,6 +36,9 @@ int main(int argc, char **argv) {
     app.add_option("--web.listen-address", options.server.listen_address,
                    "address of metrics, health and API; empty = off")
         ->capture_default_str();
+    app.add_option(
+        "--web.config.file", options.server.web_config_file,
+        "TLS, client certificates and passwords of that address, in the format of Prometheus exporters");
     app.add_option("--control-socket", options.server.control_socket,
                    "unix socket for sluicectl; empty = off")
         ->capture_default_str();

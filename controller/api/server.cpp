@@ -10,9 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/connections.hpp"
 #include "api/json.hpp"
 #include "api/listen.hpp"
 #include "api/routes.hpp"
+#include "api/web_access.hpp"
 
 namespace sluice {
 namespace {
@@ -21,6 +23,8 @@ namespace {
 // one proxy, the total for several hosts that misbehave at the same time. Unix sockets have no address to
 // limit.
 constexpr unsigned max_connections = 256;
+// Half of it: each of the two threads takes half of the connections, and one of them always has room.
+constexpr unsigned max_silent_connections = max_connections / 2;
 constexpr unsigned max_connections_per_ip = 64;
 constexpr unsigned idle_timeout_s = 10;
 constexpr size_t max_request_header_bytes = 16 * 1024; // libmicrohttpd's memory per connection
@@ -64,6 +68,10 @@ MHD_Result send(MHD_Connection *connection, const Response &response) {
     MHD_add_response_header(out.get(), "Referrer-Policy", "no-referrer");
     if (!response.allow.empty())
         MHD_add_response_header(out.get(), MHD_HTTP_HEADER_ALLOW, response.allow.c_str());
+    if (response.status == MHD_HTTP_UNAUTHORIZED)
+        MHD_add_response_header(out.get(), MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"sluice\"");
+    if (response.status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        MHD_add_response_header(out.get(), MHD_HTTP_HEADER_RETRY_AFTER, "1");
     return MHD_queue_response(connection, response.status, out.get());
 }
 
@@ -83,6 +91,24 @@ std::optional<Response> refuse_body(MHD_Connection *connection) {
     return {};
 }
 
+// Nothing where the request may go on.
+std::optional<Response> refuse_stranger(MHD_Connection *connection, WebAccess &access, const WebState &web) {
+    if (web.config.users.empty())
+        return {};
+    char *password = nullptr;
+    const std::unique_ptr<char, decltype(&MHD_free)> user_text(
+        MHD_basic_auth_get_username_password(connection, &password), [](void *p) { MHD_free(p); });
+    const std::unique_ptr<char, decltype(&MHD_free)> password_text(password, [](void *p) { MHD_free(p); });
+    auto login = WebAccess::Login::refused;
+    if (user_text && password_text)
+        login = access.login(web, user_text.get(), password_text.get());
+    if (login == WebAccess::Login::accepted)
+        return {};
+    if (login == WebAccess::Login::busy)
+        return Response{503, "application/json", error_json("another password is being checked, try again")};
+    return Response{401, "application/json", error_json("a user name and password are required")};
+}
+
 // An exception must not cross libmicrohttpd's C frames.
 Response respond_safely(const Request &request, const Handlers &handlers) {
     try {
@@ -97,8 +123,9 @@ Response respond_safely(const Request &request, const Handlers &handlers) {
 // One listening socket with its threads. Owns the path of a unix socket.
 class Server::Listener {
   public:
-    Listener(const Handlers &handlers, std::string unix_path)
-        : handlers_(handlers), unix_path_(std::move(unix_path)) {}
+    // `access` is for TCP; a unix socket has its peer's credentials.
+    Listener(const Handlers &handlers, std::string unix_path, WebAccess *access)
+        : handlers_(handlers), unix_path_(std::move(unix_path)), access_(access) {}
 
     ~Listener() {
         if (!daemon_)
@@ -113,24 +140,70 @@ class Server::Listener {
         const int fd = fcntl(socket.get(), F_DUPFD_CLOEXEC, 0);
         if (fd < 0)
             return fail_errno(errno, "duplicate the listening socket");
+        const auto web = access_ ? access_->current() : nullptr;
+        const bool tls = web && web->config.tls;
+        MHD_OptionItem tls_options[] = {
+            {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0,
+             tls ? const_cast<char *>(web->cert_pem.c_str()) : nullptr},
+            {MHD_OPTION_HTTPS_MEM_KEY, 0, tls ? const_cast<char *>(web->key_pem.c_str()) : nullptr},
+            {MHD_OPTION_END, 0, nullptr}};
         daemon_ = MHD_start_daemon(
-            MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0, nullptr, nullptr, &Listener::answer, this,
-            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT,
-            max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, max_connections_per_ip,
-            MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-            max_request_header_bytes, MHD_OPTION_END);
+            MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | (tls ? unsigned{MHD_USE_TLS} : 0), 0, nullptr,
+            nullptr, &Listener::answer, this, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+            threads, MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+            max_connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout_s,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, max_request_header_bytes, MHD_OPTION_NOTIFY_CONNECTION,
+            &Listener::connection_changed, this, MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
         if (!daemon_)
             return fail("start the HTTP server: libmicrohttpd refused");
         return {};
     }
 
   private:
+    // A connection is accepted, before its TLS handshake, or about to be closed.
+    static void connection_changed(void *self, MHD_Connection *connection, void **context,
+                                   MHD_ConnectionNotificationCode what) {
+        auto *listener = static_cast<Listener *>(self);
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+            const auto *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+            auto web = listener->access_ ? listener->access_->current() : nullptr;
+            if (web && web->credentials)
+                secure(connection, *web, fd->connect_fd);
+            *context = new Connections::Handle(listener->connections_.opened(fd->connect_fd, std::move(web)));
+        } else if (auto *handle = static_cast<Connections::Handle *>(*context)) {
+            listener->connections_.closed(*handle);
+            delete handle;
+        }
+    }
+
+    // A session that cannot be prepared must not fall back to anything weaker: it ends here.
+    static void secure(MHD_Connection *connection, const WebState &web, int fd) {
+        const auto *session = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        if (!session || !bind_session(session->tls_session, web))
+            shutdown(fd, SHUT_RDWR);
+    }
+
+    void note_use(MHD_Connection *connection) {
+        const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        if (info && info->socket_context)
+            connections_.used(*static_cast<Connections::Handle *>(info->socket_context));
+    }
+
+    std::optional<Response> refuse(MHD_Connection *connection) {
+        if (access_)
+            if (auto stranger = refuse_stranger(connection, *access_, *access_->current()))
+                return stranger;
+        return refuse_body(connection);
+    }
+
     // Called once when the header is complete, then per piece of the body, then once more to answer.
     static MHD_Result answer(void *self, MHD_Connection *connection, const char *url, const char *method,
                              const char *, const char *, size_t *body_bytes, void **request_state) {
         if (!*request_state) {
             *request_state = self; // any non-null value: the header has been seen
-            const auto refusal = refuse_body(connection);
+            auto *listener = static_cast<Listener *>(self);
+            listener->note_use(connection);
+            const auto refusal = listener->refuse(connection);
             return refusal ? send(connection, *refusal) : MHD_YES;
         }
         if (*body_bytes > 0) {
@@ -148,6 +221,8 @@ class Server::Listener {
 
     const Handlers &handlers_;
     std::string unix_path_; // empty for TCP
+    WebAccess *access_;
+    Connections connections_{max_silent_connections};
     MHD_Daemon *daemon_ = nullptr;
 };
 
@@ -175,7 +250,11 @@ Result<> Server::start_tcp() {
     if (!socket)
         return tl::unexpected(socket.error());
     port_ = bound_port(socket->get());
-    tcp_ = std::make_unique<Listener>(handlers_, "");
+    auto access = WebAccess::open(options_.web_config_file, options_.log);
+    if (!access)
+        return tl::unexpected(access.error());
+    access_ = std::move(*access);
+    tcp_ = std::make_unique<Listener>(handlers_, "", access_.get());
     return tcp_->start(*socket);
 }
 
@@ -185,7 +264,7 @@ Result<> Server::start_control() {
     auto socket = listen_unix(options_.control_socket);
     if (!socket)
         return tl::unexpected(socket.error());
-    control_ = std::make_unique<Listener>(handlers_, options_.control_socket);
+    control_ = std::make_unique<Listener>(handlers_, options_.control_socket, nullptr);
     return control_->start(*socket);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,7 +15,11 @@ namespace sluice {
 struct ServerOptions {
     std::string listen_address = "127.0.0.1:9655"; // "[::1]:9655", ":9655" = every address, "" = no TCP
     std::string control_socket = "/run/sluice/control.sock"; // "" = no control socket
+    std::string web_config_file = {}; // TLS and passwords of the TCP listener, "" = neither (web_config.hpp)
+    std::function<void(const std::string &)> log = {}; // of what goes wrong later; any thread
 };
+
+class WebAccess;
 
 class Server {
   public:
@@ -39,6 +44,7 @@ class Server {
     ServerOptions options_;
     Handlers handlers_;
     uint16_t port_ = 0;
+    std::unique_ptr<WebAccess> access_;
     std::unique_ptr<Listener> tcp_, control_;
 };
 

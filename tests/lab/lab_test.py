@@ -12,7 +12,7 @@ import unittest
 from lab import exit_on_signals
 from machine import machine_line
 
-MODULES = ("ring", "scenes", "policies", "life", "reload", "view", "watch", "web")
+MODULES = ("ring", "scenes", "policies", "life", "reload", "view", "watch", "web", "metrics")
 SKIPPED = 77  # exit code that ctest reports as skipped
 
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <curl/curl.h>
 
@@ -15,6 +16,10 @@ struct HttpRequest {
     std::string source;      // local address, "" = any
     std::string header = {}; // one more header line
     std::string body = {};
+    std::string ca = {};             // file: trusted CA of an https server
+    std::string cert = {}, key = {}; // files: client certificate
+    std::string login = {};          // "user:password"
+    long tls_versions = CURL_SSLVERSION_DEFAULT;
 };
 
 struct HttpReply {
@@ -46,6 +51,13 @@ inline HttpReply http(const HttpRequest &request) {
         set(CURLOPT_POSTFIELDS, request.body.c_str());
         set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.size()));
     }
+    for (const auto &[option, value] : {std::pair{CURLOPT_CAINFO, &request.ca},
+                                        {CURLOPT_SSLCERT, &request.cert},
+                                        {CURLOPT_SSLKEY, &request.key},
+                                        {CURLOPT_USERPWD, &request.login}})
+        if (!value->empty())
+            set(option, value->c_str());
+    set(CURLOPT_SSLVERSION, request.tls_versions);
     set(CURLOPT_WRITEDATA, &reply.body);
     set(
         CURLOPT_WRITEFUNCTION, +[](char *data, size_t, size_t size, void *body) {
