@@ -48,7 +48,8 @@ fi
 
 unformatted=$(git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run 2>&1 | grep -oE '^[^ :]+\.[ch]pp' | sort -u || true)
 [ -z "$unformatted" ] || breach "not formatted (./dev fmt):"$'\n'"$unformatted"
-shellcheck dev .ci/run tests/lint/lint.sh tests/progrun/both_clangs.sh || breach "shellcheck"
+shellcheck dev .ci/run tests/lint/lint.sh tests/progrun/both_clangs.sh deploy/debian/postinst deploy/debian/postrm deploy/debian/prerm \
+    deploy/completion/sluicectl.bash || breach "shellcheck"
 
 [ "$failed" -eq 0 ] && echo "lint: clean"
 exit "$failed"

@@ -1,0 +1,219 @@
+"""The Debian packages: built, judged by lintian, installed into a Debian 12 that mmdebstrap makes from nothing but their
+own Depends, run there as the unit would run them, upgraded, removed and purged; nothing is left. Needs root.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("SLUICE_BUILD_DIR", SOURCE / "build"))
+PACKAGES = BUILD / "packages"
+SKIPPED = 77
+# Not part of what a package installs: package databases, logs, caches, backups that passwd(5) tools write.
+IGNORED = ("var/lib/dpkg", "var/log", "var/cache", "var/lib/systemd", "proc", "sys", "dev", "run", "tmp", "etc/passwd-",
+           "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/ld.so.cache", "etc/.pwd.lock", "etc/subuid-", "etc/subgid-",
+           "usr/share/bash-completion", "etc/resolv.conf", "mnt")
+
+
+def run(*argv: object, **options: object) -> str:
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, argv))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def build_packages() -> dict[str, Path]:
+    """Package name → file; what the build directory holds already is not built again."""
+    run("cmake", "--build", BUILD, "--target", "package_files")
+    shutil.rmtree(PACKAGES, ignore_errors=True)
+    run("cpack", "--config", "CPackConfig.cmake", "-B", PACKAGES, cwd=BUILD)
+    return {file.name.split("_")[0]: file for file in PACKAGES.glob("*.deb")}
+
+
+def field(package: Path, name: str) -> str:
+    return run("dpkg-deb", "-f", package, name).strip()
+
+
+def names_of(dependencies: str) -> list[str]:
+    """First alternative of each dependency, without versions."""
+    return [part.split("|")[0].split("(")[0].strip() for part in dependencies.split(",") if part.strip()]
+
+
+def base_system(wanted: list[str]) -> Path:
+    """A root file system as a tar archive, kept in the build directory while the list of packages stays."""
+    key = hashlib.sha256(" ".join(sorted(wanted)).encode()).hexdigest()[:12]
+    archive = BUILD / f"debian-{key}.tar"
+    if not archive.exists():
+        run("mmdebstrap", "--variant=minbase", f"--include={','.join(wanted)}", "bookworm", archive.with_suffix(".new"),
+            "--format=tar")
+        archive.with_suffix(".new").rename(archive)
+    return archive
+
+
+class Chroot:
+    """The base system unpacked, with /proc, a bpffs and a network of its own; gone at close()."""
+
+    def __init__(self, archive: Path) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="sluice-deb-"))
+        run("tar", "-xf", archive, "-C", self.root)
+
+    def close(self) -> None:
+        shutil.rmtree(self.root)
+
+    def run(self, script: str) -> str:
+        """In new mount, pid and network namespaces, so that nothing outlives the call or touches this machine."""
+        setup = (f"mount --make-rprivate / && mount -t proc proc {self.root}/proc && mount --rbind /sys {self.root}/sys && "
+                 f"mount -t bpf -o mode=0700 bpf {self.root}/sys/fs/bpf && mount --bind /dev {self.root}/dev && "
+                 f"mount -t tmpfs tmpfs {self.root}/run && exec chroot {self.root} /bin/sh -ec \"$1\"")
+        return run("unshare", "--mount", "--pid", "--fork", "--net", "--kill-child", "sh", "-ec", setup, "-", script,
+                   env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"})
+
+    def files(self) -> dict[str, str]:
+        """Path → kind, mode, owner, and the digest of a regular file."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            name = str(path.relative_to(self.root))
+            if name.startswith(IGNORED):
+                continue
+            info = path.lstat()
+            text = f"{info.st_mode:o} {info.st_uid}:{info.st_gid}"
+            if path.is_symlink():
+                text += f" -> {os.readlink(path)}"
+            elif path.is_file():
+                text += " " + hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = text
+        return found
+
+
+# As sluiced.service has it: its user, three capabilities, an empty /sys/fs/bpf but for its own folder.
+RUN_AS_UNIT = """
+ip link add lan0 type veth peer name lan1
+ip link add wan0 type veth peer name wan1
+for d in lan0 lan1 wan0 wan1; do ip link set $d up; done
+ethtool -K lan1 gro on; ethtool -K wan1 gro on
+systemd-tmpfiles --create /usr/lib/tmpfiles.d/sluice.conf
+install -d -o sluice -g sluice -m 0750 /run/sluice /var/lib/sluice
+sed -i 's/eth0/lan0/; s/eth1/wan0/' /etc/sluice/policy.yaml
+sluicectl check /etc/sluice/policy.yaml
+mkdir -p /run/pins && mount --bind /sys/fs/bpf/sluice /run/pins
+mount -t tmpfs -o mode=0755 tmpfs /sys/fs/bpf
+mkdir /sys/fs/bpf/sluice && mount --move /run/pins /sys/fs/bpf/sluice
+mount -o remount,ro /sys/fs/bpf
+CAPS=+bpf,+net_admin,+perfmon
+setpriv --reuid sluice --regid sluice --clear-groups --no-new-privs --inh-caps -all,$CAPS --ambient-caps -all,$CAPS \
+    --bounding-set -all,$CAPS sluiced --policy /etc/sluice/policy.yaml 2>/run/sluiced.log &
+daemon=$!
+for i in $(seq 100); do
+    grep -q ready /run/sluiced.log && break
+    kill -0 $daemon || { cat /run/sluiced.log >&2; exit 1; }
+    sleep 0.1
+done
+grep -q ready /run/sluiced.log || { cat /run/sluiced.log >&2; exit 1; }
+echo "user $(ps -o user= -p $daemon)"
+sluicectl status || [ $? -eq 4 ]
+kill $daemon
+wait $daemon || { cat /run/sluiced.log >&2; exit 1; }
+sed -i 's/lan0/eth0/; s/wan0/eth1/' /etc/sluice/policy.yaml
+rm -rf /var/lib/sluice
+"""
+
+
+class Package(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.packages = build_packages()
+        wanted = names_of(field(cls.packages["sluice"], "Depends")) + names_of(field(cls.packages["sluice"], "Recommends"))
+        cls.archive = base_system(sorted({*wanted, "procps", "libbpf-dev"}))
+
+    def test_lintian_has_nothing_to_say(self) -> None:
+        done = subprocess.run(["lintian", "--allow-root", "--suppress-tags", "initial-upload-closes-no-bugs",
+                               "--fail-on", "error,warning", *map(str, self.packages.values())],
+                              capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stdout + done.stderr)
+
+    def test_unit_is_valid_and_hardened(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            run("dpkg-deb", "-x", self.packages["sluice"], folder)
+            done = subprocess.run(["systemd-analyze", "--offline=true", f"--root={folder}", "--threshold=25", "security",
+                                   "sluiced.service"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout[-300:] + done.stderr)
+            print(done.stdout.strip().splitlines()[-1])
+
+    def test_life_of_an_installation(self) -> None:
+        chroot = Chroot(self.archive)
+        self.addCleanup(chroot.close)
+        for package in self.packages.values():
+            shutil.copy(package, chroot.root / "mnt")
+        before = chroot.files()
+        files = " ".join(f"/mnt/{p.name}" for p in self.packages.values())
+        print(chroot.run(f"dpkg -i {files} && getent passwd sluice && sluicectl version && sluiced --version"))
+        installed = chroot.files()
+        self.assertIn("etc/sluice/policy.yaml", installed)
+        for page in ("man8/sluiced.8.gz", "man1/sluicectl.1.gz", "man5/sluice-policy.5.gz"):
+            self.assertIn(f"usr/share/man/{page}", installed)
+        output = chroot.run(RUN_AS_UNIT)
+        self.assertIn("user sluice", output)
+        self.assertIn("lan0", output)
+        self.assertEqual({k: v for k, v in chroot.files().items() if installed.get(k) != v}, {}, "running left something")
+        # What the operator wrote survives an upgrade and a removal; a purge takes it.
+        chroot.run("echo '# mine' >>/etc/sluice/policy.yaml; dpkg -i --force-confdef " + files)
+        self.assertIn("# mine", (chroot.root / "etc/sluice/policy.yaml").read_text())
+        chroot.run("dpkg -r sluice-dev sluice")
+        self.assertIn("# mine", (chroot.root / "etc/sluice/policy.yaml").read_text())
+        self.assertFalse((chroot.root / "usr/sbin/sluiced").exists())
+        chroot.run("dpkg -P sluice-dev sluice")
+        after = chroot.files()
+        self.assertEqual({k: (before.get(k), after.get(k)) for k in {*before, *after} if before.get(k) != after.get(k)}, {})
+
+    def test_dev_package_is_all_that_a_library_user_needs(self) -> None:
+        """The example, outside of our tree, with nothing of sluice but the unpacked package."""
+        with tempfile.TemporaryDirectory() as folder:
+            run("dpkg-deb", "-x", self.packages["sluice-dev"], f"{folder}/root")
+            shutil.copytree(f"{folder}/root/usr/share/doc/sluice-dev/examples/library", f"{folder}/example")
+            environment = {**os.environ, "PKG_CONFIG_SYSROOT_DIR": f"{folder}/root",
+                           "PKG_CONFIG_PATH": f"{folder}/root/usr/share/pkgconfig"}
+            run("make", "-C", f"{folder}/example", "CFLAGS=-O2 -Wall -Wextra -Werror", env=environment)
+            version = run("pkg-config", "--variable=abi_version", "sluice", env=environment).strip()
+            self.assertIn(f"#define SLUICE_ABI_VERSION {version}\n", (SOURCE / "include/sluice/abi.h").read_text())
+
+    def test_completion_knows_the_verbs(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            run("dpkg-deb", "-x", self.packages["sluice"], folder)
+            script = Path(folder, "usr/share/bash-completion/completions/sluicectl")
+
+            def complete(*words: str) -> set[str]:
+                line = " ".join(f"'{word}'" for word in words)
+                return set(run("bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
+                               "_sluicectl; printf '%s\\n' \"${COMPREPLY[@]}\"").split())
+
+            program = f"{folder}/usr/bin/sluicectl"
+            self.assertIn("check", complete(program, "che"))
+            self.assertIn("status", complete(program, ""))
+            self.assertIn("--watch", complete(program, "status", "--w"))
+            self.assertEqual(complete(program, "-o", "j"), {"json"})
+            self.assertIn(f"{folder}/usr", complete(program, "check", f"{folder}/u"))
+
+    def test_man_pages_name_every_verb_and_option(self) -> None:
+        text = run("man", "-l", BUILD / "man/sluicectl.1", env={**os.environ, "MANWIDTH": "120", "LC_ALL": "C.UTF-8"})
+        help_text = run(BUILD / "controller/cli/sluicectl", "--help")
+        verbs = [line.split()[0] for line in help_text.partition("Subcommands:")[2].splitlines()
+                 if line.startswith("  ") and line[2] != " "]
+        self.assertGreaterEqual(len(verbs), 5)
+        for verb in verbs:
+            self.assertRegex(text, rf"(?m)^   {verb}\b")
+        daemon = run("man", "-l", BUILD / "man/sluiced.8", env={**os.environ, "MANWIDTH": "120", "LC_ALL": "C.UTF-8"})
+        for option in ("--policy", "--web.listen-address", "--web.config.file", "--control-socket"):
+            self.assertIn(option, daemon)
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        print("package_test: skipped, needs root for a chroot")
+        raise SystemExit(SKIPPED)
+    unittest.main(verbosity=2)
