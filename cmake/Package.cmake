@@ -48,7 +48,7 @@ install(FILES ${CMAKE_BINARY_DIR}/debian/CHANGELOG.md.gz ${CMAKE_BINARY_DIR}/deb
 
 # Package `sluice-dev`.
 configure_file(deploy/sluice.pc.in ${CMAKE_BINARY_DIR}/sluice.pc @ONLY)
-install(DIRECTORY include/sluice DESTINATION include COMPONENT dev FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/sluice DESTINATION include COMPONENT dev FILES_MATCHING PATTERN "*.h" PATTERN rings EXCLUDE)
 install(FILES ${CMAKE_BINARY_DIR}/sluice.pc DESTINATION share/pkgconfig COMPONENT dev)
 install(FILES ${CMAKE_BINARY_DIR}/debian/changelog.gz deploy/debian/copyright DESTINATION share/doc/sluice-dev
         COMPONENT dev)

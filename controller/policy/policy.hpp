@@ -32,7 +32,7 @@ struct Port {
     SourcePos pos;
 };
 
-enum class Forward : uint8_t { fib, xconnect };
+enum class Forward : uint8_t { fib, xconnect, library };
 enum class Mode : uint8_t { enforce, shadow };
 enum class OnControllerLoss : uint8_t { keep, bypass };
 enum class Isolate : uint8_t { flow, srchost, dsthost, hosts, dual_srchost, dual_dsthost, triple, none };

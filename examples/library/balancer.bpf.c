@@ -89,6 +89,7 @@ int balancer(struct xdp_md *ctx)
 	ask.hash = hash;
 	ask.length = end - data;
 	ask.tos = ip->tos;
+	ask.class_index = SLUICE_DEFAULT_CLASS;
 	outcome = sluice_ask(&ask, &verdict);
 	if (outcome == SLUICE_ASK_UNKNOWN)
 		return pass();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
  * balancer IN OUT VIRTUAL_IP BACKEND_MAC...: loads balancer.bpf.c against the maps of a running sluiced, attaches it to IN,
- * prints its counters as JSON on SIGUSR1 and at the end. SLUICE_PIN_DIR in the environment overrides where the maps are.
+ * prints its counters as JSON on SIGUSR1 and at the end. SLUICE_PIN_PATH in the environment is what sluiced was told by --pin-path.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -72,8 +72,8 @@ int main(int argc, char **argv)
 	lb->rodata->backends = (__u32)argc - 4;
 	memcpy((void *)lb->rodata->own_mac, mac, 6);
 	lb->rodata->sluice_cpus = (__u32)libbpf_num_possible_cpus();
-	err = sluice_reuse_pinned(lb->obj, getenv("SLUICE_PIN_DIR"));
-	if (err) {
+	err = sluice_reuse_pinned(lb->obj, getenv("SLUICE_PIN_PATH"));
+	if (err < 0) {
 		fprintf(stderr, "balancer: maps of sluiced: %s (is it running, of the same contract?)\n", strerror(-err));
 		return 1;
 	}

@@ -4,7 +4,8 @@
  * transition of `forward: library`: it attaches no ingress program to those ports, but keeps the maps filled, reads the
  * TX ring and simulates the queue as for any other. The program shares its pinned maps, see library.h.
  *
- *	struct sluice_question ask = {.transition = 0, .hash = ..., .length = ..., .tos = ip->tos};
+ *	struct sluice_question ask = {.transition = 0, .hash = ..., .length = ..., .tos = ip->tos,
+ *				      .class_index = SLUICE_DEFAULT_CLASS};
  *	struct sluice_verdict verdict;
  *
  *	switch (sluice_ask(&ask, &verdict)) {
@@ -36,7 +37,10 @@ struct sluice_question {
 	__u32 hash;       /* of whatever shall be served fairly, by sluice_hash_mix() and sluice_hash_final() */
 	__u32 length;     /* of the frame, from the Ethernet header on, as it will be sent */
 	__u32 tos;        /* DSCP and ECN of the IP header, 0 = not IP */
+	__u32 class_index; /* of the transition's classes as the policy lists them; SLUICE_DEFAULT_CLASS */
 };
+
+#define SLUICE_DEFAULT_CLASS 0xffffffffu
 
 struct sluice_verdict {
 	struct sluice_request request;
@@ -46,15 +50,30 @@ struct sluice_verdict {
 /* No verdict: no such transition in the running policy, or its device is gone. Leave the frame to the kernel. */
 #define SLUICE_ASK_UNKNOWN 0xffffffffu
 
+/* A controller that sleeps because nothing flowed is woken by the first frame. */
+SLUICE_INLINE void sluice_wake(struct sluice_control *control)
+{
+	struct sluice_event *e;
+
+	if (!control->wake)
+		return;
+	e = bpf_ringbuf_reserve(&sl_events, sizeof(*e), 0);
+	if (!e)
+		return; /* the next frame tries again */
+	control->wake = 0;
+	e->kind = SLUICE_EVENT_WAKE;
+	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
+}
+
 /* Returns SLUICE_FORWARD, SLUICE_MARK (forward with CE), SLUICE_DROP_* or SLUICE_ASK_UNKNOWN. Counted and charged as if
- * sluice's own program had asked; the class is the transition's default class. */
+ * sluice's own program had asked; matching frames to classes is the caller's business (class_index). */
 SLUICE_INLINE __u32 sluice_ask(const struct sluice_question *ask, struct sluice_verdict *v)
 {
 	__u32 zero = 0, cpu = bpf_get_smp_processor_id(), row, port_id;
 	struct sluice_control *control = bpf_map_lookup_elem(&sl_control, &zero);
 	struct sluice_clock *clock = bpf_map_lookup_elem(&sl_clocks, &cpu);
 	struct sluice_transition *t;
-	struct sluice_rows rows = {.clock = clock};
+	struct sluice_rows rows = {.control = control, .clock = clock};
 
 	if (!control || !clock || ask->transition >= SLUICE_MAX_TRANSITIONS)
 		return SLUICE_ASK_UNKNOWN;
@@ -66,9 +85,10 @@ SLUICE_INLINE __u32 sluice_ask(const struct sluice_question *ask, struct sluice_
 	rows.port = bpf_map_lookup_elem(&sl_ports, &port_id);
 	if (!rows.port || !rows.port->ifindex)
 		return SLUICE_ASK_UNKNOWN;
+	sluice_wake(control);
 	__builtin_memset(v, 0, sizeof(*v));
 	v->request.port = port_id;
-	v->request.class_id = t->default_class;
+	v->request.class_id = t->first_class + (ask->class_index < t->default_class ? ask->class_index : t->default_class);
 	v->request.hash = ask->hash | 1;
 	v->request.wire = sluice_wire_bytes(rows.port, ask->length);
 	v->request.cpu = cpu;
