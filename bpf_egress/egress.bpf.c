@@ -113,6 +113,17 @@ static __always_inline void guard(struct sluice_tx *tx, const struct sluice_port
 		tx->signals = 0;
 }
 
+/* Each frame of the bulk met a ring whose head had this age: what a frame waits in a FIFO is what the head has waited. */
+static __always_inline void count_sojourn(struct sluice_tx *tx, const struct sluice_reading *reading, __u32 frames)
+{
+	__u32 bucket = sluice_delay_bucket(reading->sojourn_ns);
+
+	if (bucket >= SLUICE_DELAY_BUCKETS)
+		return;
+	tx->sojourn[bucket] += frames;
+	tx->sojourn_ns += reading->sojourn_ns * frames;
+}
+
 /* The ring that `cpu` feeds, its stamps, and what the driver shows of it. */
 struct ring_access {
 	struct sluice_ring *ring;
@@ -173,6 +184,7 @@ static __always_inline __u64 read_after_bulk(struct sluice_tx *tx, const struct 
 	if (a.view.occupancy <= sent)
 		a.ring->empties++;
 	publish(&a, tx, port, dev, now);
+	count_sojourn(tx, &a.ring->hook, sent);
 	return bytes;
 }
 
@@ -189,6 +201,7 @@ static __always_inline void commit_bulk(struct sluice_tx *tx, const struct sluic
 	__sync_fetch_and_add(&a.ring->in_bytes, -lost_bytes);
 	if (a.view.occupancy <= sent)
 		a.ring->empties++;
+	count_sojourn(tx, &a.ring->hook, sent); /* as read for the last frame of the bulk */
 	tx->in_bulk = 0;
 }
 

@@ -1,5 +1,6 @@
 // sluiced: options in, signals handled, one Daemon in between.
 #include <csignal>
+#include <optional>
 
 #include <systemd/sd-daemon.h>
 
@@ -8,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon.hpp"
+#include "watchdog.hpp"
 
 namespace {
 
@@ -61,8 +63,10 @@ int main(int argc, char **argv) {
     }
     spdlog::info("ready: policy {}", options.policy_file);
     sd_notify(0, "READY=1");
+    std::optional<sluice::Watchdog> watchdog([&daemon] { return daemon.snapshot().heartbeat_unix_s; });
     for (int received = 0; sigwait(&signals, &received) == 0 && received == SIGHUP;)
         daemon.reload();
+    watchdog.reset();
     sd_notify(0, "STOPPING=1");
     spdlog::info("detaching");
     daemon.stop();

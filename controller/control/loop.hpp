@@ -55,6 +55,8 @@ class Loop {
         std::array<uint64_t, SLUICE_CLASS_OUTCOMES> outcomes{};
         std::array<uint64_t, SLUICE_WOULDS> would{};
         uint64_t admitted_bytes = 0;
+        std::array<uint64_t, SLUICE_DELAY_BUCKETS> delays{};
+        uint64_t delay_sum_ns = 0;
 
         void add(const ClassTotals &other);
     };

@@ -33,6 +33,10 @@ Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
         for (unsigned i = 0; i < SLUICE_WOULDS; i++)
             sum.would[i] += count.would[i];
     }
+    const sluice_delays &delays = maps.delays[c.id];
+    for (unsigned i = 0; i < SLUICE_DELAY_BUCKETS; i++)
+        sum.delays[i] += delays.bucket[i];
+    sum.delay_sum_ns += delays.sum_ns;
     return sum;
 }
 
@@ -42,6 +46,9 @@ void Loop::ClassTotals::add(const ClassTotals &other) {
         outcomes[i] += other.outcomes[i];
     for (unsigned i = 0; i < SLUICE_WOULDS; i++)
         would[i] += other.would[i];
+    for (unsigned i = 0; i < SLUICE_DELAY_BUCKETS; i++)
+        delays[i] += other.delays[i];
+    delay_sum_ns += other.delay_sum_ns;
 }
 
 // One class; of all tenants, where there are tenants. `first` is its row of the first tenant.
@@ -53,6 +60,7 @@ ClassState Loop::class_state(const PortRuntime &port, uint32_t first, const Clas
     state.mode = policy_.source.transitions[c.transition].mode == Mode::shadow ? "shadow" : "enforce";
     state.admitted_packets = sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
     state.admitted_bytes = sum.admitted_bytes;
+    state.delays = {{sum.delays.begin(), sum.delays.end()}, sum.delay_sum_ns};
     state.target_ns = to_ns(c.aqm.target_s);
     state.interval_ns = to_ns(c.aqm.interval_s);
     state.limit_ns = to_ns(c.aqm.limit_s);
@@ -118,7 +126,24 @@ void Loop::add_tenant(TenantState &tenant, const PhantomClass &phantom, const Cl
         tenant.service_bytes_per_s += static_cast<uint64_t>(phantom.service_bytes_per_s);
 }
 
+namespace {
+
+DelayHistogram sojourn_of(const Maps &maps, uint32_t port) {
+    DelayHistogram sum{std::vector<uint64_t>(SLUICE_DELAY_BUCKETS), 0};
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
+        const sluice_tx &tx = maps.tx_of(port, cpu);
+        for (unsigned i = 0; i < SLUICE_DELAY_BUCKETS; i++)
+            sum.frames[i] += tx.sojourn[i];
+        sum.sum_ns += tx.sojourn_ns;
+    }
+    return sum;
+}
+
+} // namespace
+
 void Loop::fill_egress(PortState &state, const PortRuntime &port) const {
+    if (dataplane_.ports()[port.port].reader != SLUICE_READER_NONE)
+        state.sojourn = sojourn_of(dataplane_.maps(), port.port);
     state.capacity_bytes_per_s = static_cast<uint64_t>(port.capacity.capacity_bytes_per_s);
     state.drain_bytes_per_s = static_cast<uint64_t>(port.capacity.drain_bytes_per_s);
     state.headroom = port.capacity.headroom;

@@ -15,6 +15,13 @@ struct Count {
     uint64_t packets = 0;
 };
 
+// Frames by the delay that they met. Bounds: frame i waited at most 2^(12 + i) ns, the last bucket holds the
+// rest (sluice/histogram.h). Empty where nothing can be measured.
+struct DelayHistogram {
+    std::vector<uint64_t> frames; // counters, per bucket
+    uint64_t sum_ns = 0;
+};
+
 struct RingState {
     uint32_t index = 0;
     uint32_t size = 0;       // descriptors; 0 while unknown
@@ -35,6 +42,7 @@ struct ClassState {
     uint64_t delay_ns = 0;                                 // phantom delay of a backlogged flow, mean
     uint64_t target_ns = 0, interval_ns = 0, limit_ns = 0; // in force, auto resolved
     std::vector<Count> outcomes;                           // forward, mark, drop_*, would_*
+    DelayHistogram delays;                                 // phantom, of every frame that asked; sampled
 };
 
 // All classes of one tenant together.
@@ -80,6 +88,7 @@ struct PortState {
     uint64_t received_packets = 0, received_bytes = 0;
     std::vector<Count> passed; // pass_* reasons: to the kernel
     // egress side: frames redirected to this port
+    DelayHistogram sojourn; // of the ring's head, as each frame met it; only with a ring reader
     uint64_t sent_packets = 0, sent_bytes = 0;
     std::vector<Count> kernel_drops;  // ring_full, no_device, too_big, ... : after the verdict, by the kernel
     std::vector<ClassState> classes;  // classes of the transitions that lead to this port, tenants added up

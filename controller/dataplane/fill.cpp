@@ -50,6 +50,7 @@ Result<> add_prefixes(int trie, const CompiledPolicy &policy, uint32_t generatio
 void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
     for (uint32_t c = 0; c < maps.class_rows(); c++) {
         maps.classes[base + c] = sluice_class{};
+        maps.delays[base + c] = sluice_delays{};
         for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
             maps.class_counts[(base + c) * maps.cpus + cpu] = sluice_class_count{};
         for (auto &share : maps.classes[base + c].share) // admits all until the control loop publishes

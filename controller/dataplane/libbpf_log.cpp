@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <sstream>
 
 namespace sluice {
@@ -15,9 +16,13 @@ thread_local LibbpfLog *current = nullptr; // libbpf's callback carries no conte
 int print(libbpf_print_level level, const char *format, va_list args) {
     if (level == LIBBPF_DEBUG || !current)
         return 0;
-    char text[16384];
-    const int n = std::vsnprintf(text, sizeof(text), format, args);
+    // The verifier's log comes as one message of up to megabytes; what matters is at its end.
+    char *text = nullptr;
+    const int n = vasprintf(&text, format, args);
+    if (n < 0)
+        return 0;
     current->add(text);
+    std::free(text);
     return n;
 }
 

@@ -61,6 +61,7 @@ void size_maps(egress &object, const MapSizes &sizes) {
     bpf_map__set_max_entries(m.sl_clocks, cpus);
     bpf_map__set_max_entries(m.sl_classes, 2 * sizes.classes);
     bpf_map__set_max_entries(m.sl_class_counts, 2 * sizes.classes * cpus);
+    bpf_map__set_max_entries(m.sl_delays, 2 * sizes.classes);
     bpf_map__set_max_entries(m.sl_flows, sizes.flows / SLUICE_FLOW_WAYS);
     bpf_map__set_max_entries(m.sl_flow_info, sizes.flows);
     bpf_map__set_max_entries(m.sl_touched, sizes.flows / 64);
@@ -192,6 +193,7 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
                      .and_then([&] { return take(maps.flow_info, "sl_flow_info"); })
                      .and_then([&] { return take(maps.touched, "sl_touched"); })
                      .and_then([&] { return take(maps.class_counts, "sl_class_counts"); })
+                     .and_then([&] { return take(maps.delays, "sl_delays"); })
                      .and_then([&] { return take(maps.port_counts, "sl_port_counts"); })
                      .and_then([&] { return take(maps.tx, "sl_tx"); })
                      .and_then([&] { return take(maps.rings, "sl_rings"); });

@@ -16,6 +16,7 @@ struct Maps {
     MappedArray<sluice_flow_info> flow_info;
     MappedArray<uint64_t> touched;
     MappedArray<sluice_class_count> class_counts;
+    MappedArray<sluice_delays> delays;
     MappedArray<sluice_port_count> port_counts;
     MappedArray<sluice_tx> tx;
     MappedArray<sluice_ring> rings;

@@ -154,6 +154,11 @@ std::vector<Metric> ring_rows() {
         rows::ring(
             {"sluice_ring_sojourn_seconds", gauge, "seconds", "Age of the frame at the head of the TX ring."},
             [](const RingState &r) { return seconds(r.sojourn_ns); }),
+        rows::port_histogram(
+            {"sluice_ring_delay_seconds", histogram, "seconds",
+             "Age of the frame at the head of the TX ring, as each redirected frame met it on entering; "
+             "without a ring reader absent."},
+            &PortState::sojourn),
         rows::ring({"sluice_ring_waiting_bytes", gauge, "bytes", "Bytes that wait in the TX ring."},
                    &RingState::waiting_bytes),
         rows::ring({"sluice_ring_drained_bytes_total", counter, "bytes",
@@ -187,6 +192,11 @@ std::vector<Metric> class_rows() {
         rows::traffic_class(
             {"sluice_class_delay_seconds", gauge, "seconds", "Mean phantom delay of the flows with backlog."},
             [](const ClassState &c) { return seconds(c.delay_ns); }),
+        rows::class_histogram(
+            {"sluice_class_phantom_delay_seconds", histogram, "seconds",
+             "Phantom delay that the frames of the class met, refused ones too; one frame in 17 is looked at "
+             "and stands for those since the last."},
+            &ClassState::delays),
         rows::traffic_class({"sluice_class_target_seconds", gauge, "seconds",
                              "Target of the AQM law in force, `auto` resolved."},
                             [](const ClassState &c) { return seconds(c.target_ns); }),

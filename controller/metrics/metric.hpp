@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-enum class MetricKind { counter, gauge };
+enum class MetricKind { counter, gauge, histogram };
 
 // What all rows of one exposition are read from.
 struct Scrape {
@@ -21,8 +21,12 @@ struct Scrape {
 
 struct Sample {
     std::vector<std::string> label_values; // as many as Metric::labels, same order
-    double value = 0;                      // counters are exact up to 2^53
+    double value = 0;                      // counters are exact up to 2^53; a histogram's sum
+    std::vector<uint64_t> buckets = {};    // of a histogram: frames per bucket of delay_bounds_s()
 };
+
+// Upper bounds of the buckets of all histograms, in seconds; the last bucket has none.
+std::vector<double> delay_bounds_s();
 
 struct Metric {
     std::string name;

@@ -67,6 +67,29 @@ inline Metric port_reasons(Words words, std::vector<Count> PortState::*list) {
     });
 }
 
+// A port without a ring reader has none.
+inline Metric port_histogram(Words words, DelayHistogram PortState::*histogram) {
+    return make(std::move(words), {"device", "port"}, [histogram](const Scrape &scrape) {
+        std::vector<Sample> samples;
+        for (const auto &p : scrape.snapshot.ports)
+            if (const auto &h = p.*histogram; !h.frames.empty())
+                samples.push_back({{p.device, p.name}, static_cast<double>(h.sum_ns) / 1e9, h.frames});
+        return samples;
+    });
+}
+
+inline Metric class_histogram(Words words, DelayHistogram ClassState::*histogram) {
+    return make(std::move(words), {"device", "transition", "class"}, [histogram](const Scrape &scrape) {
+        std::vector<Sample> samples;
+        for (const auto &p : scrape.snapshot.ports)
+            for (const auto &c : p.classes)
+                if (const auto &h = c.*histogram; !h.frames.empty())
+                    samples.push_back(
+                        {{p.device, c.transition, c.name}, static_cast<double>(h.sum_ns) / 1e9, h.frames});
+        return samples;
+    });
+}
+
 template <class Value> Metric ring(Words words, Value value) {
     return make(std::move(words), {"device", "port", "ring"}, [value](const Scrape &scrape) {
         std::vector<Sample> samples;

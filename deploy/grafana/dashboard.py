@@ -28,6 +28,15 @@ ROWS = [
         ("Phantom delay per class", "s", [(f"sluice_class_delay_seconds{PORT}", "{{device}} {{class}}"),
                                           (f"sluice_class_target_seconds{PORT}", "target {{device}} {{class}}")],
          "Mean wait of a backlogged flow in the simulated fair queue; AQM steers it to the target."),
+        ("Phantom delay, quantiles", "s",
+         [(f"histogram_quantile({q}, sum by (le, device, class) "
+           f"(rate(sluice_class_phantom_delay_seconds_bucket{PORT}{RATE})))", f"p{round(q * 100)} {{{{device}}}} {{{{class}}}}")
+          for q in (0.5, 0.99)],
+         "What frames met, sampled; buckets are powers of two."),
+        ("TX ring delay, quantiles", "s",
+         [(f"histogram_quantile({q}, sum by (le, device) (rate(sluice_ring_delay_seconds_bucket{PORT}{RATE})))",
+           f"p{round(q * 100)} {{{{device}}}}") for q in (0.5, 0.99)],
+         "Age of the ring's head, as each redirected frame met it."),
         ("TX ring: age of the head", "s", [(f"sluice_ring_sojourn_seconds{PORT}", "{{device}} ring {{ring}}"),
                                            (f"sluice_port_ring_target_seconds{PORT}", "target {{device}}")],
          "The real queue, which everybody shares."),

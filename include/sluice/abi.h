@@ -193,6 +193,18 @@ struct sluice_class {
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_class, 192);
 
+#define SLUICE_DELAY_BUCKETS 20 /* of a histogram, see histogram.h */
+
+/* Phantom delays that the frames of a class met, refused ones too. Every SLUICE_DELAY_SAMPLEth frame of a CPU is looked at,
+ * or the next after a millisecond, and stands for those that came since the last. Writers: all CPUs, atomically. */
+struct sluice_delays {
+	__u64 bucket[SLUICE_DELAY_BUCKETS]; /* frames */
+	__u64 sum_ns;
+	__u64 reserved[3];
+} SLUICE_ALIGNED;
+SLUICE_SIZE(sluice_delays, 192);
+#define SLUICE_DELAY_SAMPLE 17 /* coprime to the bulk size: no position in a bulk is preferred */
+
 /* Per CPU and class. Writer: that CPU. */
 struct sluice_class_count {
 	__u64 admitted_bytes;
@@ -225,8 +237,11 @@ struct sluice_tx {
 	__u32 in_bulk;        /* devmap hook: frames behind the producer that the driver has not taken yet */
 	__u32 reserved0[3];
 	__u32 pending[SLUICE_PENDING]; /* wire bytes of each */
+	__u64 sojourn[SLUICE_DELAY_BUCKETS]; /* frames by the age of the ring's head when their bulk had entered */
+	__u64 sojourn_ns;     /* its sum over these frames */
+	__u64 reserved1[3];
 } SLUICE_ALIGNED;
-SLUICE_SIZE(sluice_tx, 256);
+SLUICE_SIZE(sluice_tx, 448);
 
 /* Clock that the frames of one NAPI poll share. Writer: that CPU. */
 struct sluice_clock {
@@ -236,8 +251,9 @@ struct sluice_clock {
 	__u32 left;           /* frames that may still use now_ns */
 	__u32 events;         /* verdict events sent in event_jiffies */
 	__u32 egress;         /* port index of the last bulk: a guess that saves the hook a hash look-up */
-	__u32 reserved0;
-	__u64 reserved1[3];
+	__u32 asked;          /* frames since one was last counted in sluice_delays */
+	__u64 sampled_ns;     /* and when that was */
+	__u64 reserved1[2];
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_clock, 64);
 

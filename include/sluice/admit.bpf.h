@@ -8,6 +8,7 @@
 #define SLUICE_ADMIT_BPF_H
 
 #include "codel.h"
+#include "histogram.h"
 #include "maps.bpf.h"
 #include "pi2.h"
 
@@ -224,6 +225,29 @@ SLUICE_INLINE __u32 sluice_would(__u32 outcome)
 	}
 }
 
+/* The histogram of phantom delays. A frame that is not looked at costs an addition and two comparisons. */
+SLUICE_INLINE void sluice_note_delay(struct sluice_clock *clock, __u32 class_id, const struct sluice_share *s, __u64 lag,
+				     __u64 now)
+{
+	struct sluice_delays *d;
+	__u32 frames = ++clock->asked, bucket;
+	__u64 delay;
+
+	if (frames < SLUICE_DELAY_SAMPLE && now - clock->sampled_ns < 1000000)
+		return;
+	clock->asked = 0;
+	clock->sampled_ns = now;
+	d = bpf_map_lookup_elem(&sl_delays, &class_id);
+	if (!d)
+		return;
+	delay = sluice_delay_ns(s, lag);
+	bucket = sluice_delay_bucket(delay);
+	if (bucket >= SLUICE_DELAY_BUCKETS)
+		return;
+	__sync_fetch_and_add(&d->bucket[bucket], frames);
+	__sync_fetch_and_add(&d->sum_ns, delay * frames);
+}
+
 /* What the caller has looked up already: each look-up costs as much as ten instructions. */
 struct sluice_rows {
 	const struct sluice_control *control;
@@ -259,6 +283,7 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	if (!f)
 		return -1;
 	lag = sluice_lag(f->finish, vt);
+	sluice_note_delay(rows->clock, class_id, s, lag, now);
 	a->delay_ns = 0;
 	a->ring_ns = (__s64)(tx->empty_at_ns - now) > 0 ? tx->empty_at_ns - now : 0;
 	if (!q->shadow && sluice_guard(tx, rows->port, lag, a->ring_ns))

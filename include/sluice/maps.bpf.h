@@ -31,6 +31,7 @@ SLUICE_ARRAY(sl_flow_info, struct sluice_flow_info, SLUICE_LEAST_FLOWS);        
 SLUICE_ARRAY(sl_touched, __u64, SLUICE_LEAST_FLOWS / 64);    /* set at load */
 SLUICE_ARRAY(sl_clocks, struct sluice_clock, 1);             /* [cpu], set at load */
 SLUICE_ARRAY(sl_class_counts, struct sluice_class_count, 1); /* [generation][class][cpu], set at load */
+SLUICE_ARRAY(sl_delays, struct sluice_delays, 2);            /* [generation][class], set at load */
 SLUICE_ARRAY(sl_port_counts, struct sluice_port_count, 1);   /* [port][cpu], set at load */
 SLUICE_ARRAY(sl_tx, struct sluice_tx, 1);                    /* [port][cpu], set at load */
 SLUICE_ARRAY(sl_rings, struct sluice_ring, 1);               /* [port][ring], set at load */

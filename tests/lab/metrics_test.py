@@ -4,8 +4,11 @@ the alert rules and the Grafana dashboard ask for is there.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import socket
 import tempfile
 import time
 import urllib.parse
@@ -113,11 +116,26 @@ class Scrape(LabCase):
             received = prometheus.value('sluice_receive_packets_total{device="lan0"}')
             self.note(flood_frames=sent, received=received, series=prometheus.value("count({job='sluice'})"))
             self.assertGreaterEqual(received, 0.9 * sent)
+            self.histograms_count_frames(prometheus)
             self.assertEqual(prometheus.value("sluice_up"), 1)
             sha256 = run(["sha256sum", str(treatment.running_policy)]).split()[0]
             self.assertEqual(prometheus.query("sluice_policy_info")[0]["metric"]["sha256"], sha256)
             firing = [a["labels"]["alertname"] for a in prometheus.get("alerts")["alerts"] if a["state"] == "firing"]
             self.assertEqual(firing, [])
+
+    def histograms_count_frames(self, prometheus: Prometheus) -> None:
+        """Ring: every frame that the TX ring took. Class: every frame that asked, but those since the last sample."""
+        taken = prometheus.value('sluice_transmit_packets_total{device="wan0"}')
+        met = prometheus.value('sluice_ring_delay_seconds_count{device="wan0"}')
+        asked = prometheus.value('sum(sluice_class_outcome_packets_total{reason!~"would_.*"})')
+        sampled = prometheus.value("sum(sluice_class_phantom_delay_seconds_count)")
+        median = prometheus.value("histogram_quantile(0.5, sum by (le) (sluice_class_phantom_delay_seconds_bucket))")
+        self.note(taken=taken, met=met, asked=asked, sampled=sampled, median_ms=median * 1e3)
+        self.assertEqual(met, taken)
+        self.assertLessEqual(sampled, asked)
+        self.assertGreaterEqual(sampled, asked - 17 * os.cpu_count())
+        self.assertGreater(median, 1e-3, "a flood of 80 Mbit/s at a link of 50 has to wait")
+        self.assertLess(median, 0.1)
 
     def everything_is_there(self, prometheus: Prometheus) -> None:
         """Every metric named by a rule or a panel has series; every expression is one that Prometheus can evaluate."""
@@ -144,3 +162,33 @@ class Scrape(LabCase):
         self.scraped(f"scheme: https, tls_config: {{{files}}}, "
                      f"basic_auth: {{username: prometheus, password: {PASSWORD}}}, ",
                      ["--web.config.file", str(folder / "web.yml")])
+
+
+class Watchdog(LabCase):
+    def test_systemd_hears_that_the_loop_runs(self) -> None:
+        """What systemd would hear: READY=1, then WATCHDOG=1 three times a period; nothing from a daemon that stands."""
+        folder = Path(tempfile.mkdtemp(prefix="sluice-notify-"))
+        self.addCleanup(shutil.rmtree, folder)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(folder / "notify"))
+            systemd.settimeout(5)
+            os.environ.update(NOTIFY_SOCKET=str(folder / "notify"), WATCHDOG_USEC="900000")
+            self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+            self.addCleanup(os.environ.pop, "WATCHDOG_USEC")
+            treatment = sluice()
+            with self.lab(treatment, listeners=False):
+                heard = [systemd.recv(4096).decode() for _ in range(8)]
+                treatment.process.signal(signal.SIGSTOP)
+                time.sleep(0.5)
+                systemd.setblocking(False)
+                with self.assertRaises(BlockingIOError):
+                    while True:
+                        systemd.recv(4096)
+                time.sleep(1)
+                self.assertRaises(BlockingIOError, systemd.recv, 4096)
+                treatment.process.signal(signal.SIGCONT)
+                systemd.settimeout(5)
+                self.assertIn("WATCHDOG=1", systemd.recv(4096).decode())
+            self.note(heard=[line.splitlines()[0] for line in heard])
+            self.assertTrue(any("READY=1" in line for line in heard))
+            self.assertGreaterEqual(sum("WATCHDOG=1" in line for line in heard), 5)

@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sluice/histogram.h>
+
 #include "metrics/catalogue.hpp"
 
 namespace sluice {
@@ -34,6 +36,11 @@ Snapshot example() {
     wan.kernel_drops = {{"ring_full", 0}, {"no_device", 0}};
     wan.classes = {{.transition = "wan", .name = "default", .admitted_packets = 12}};
     wan.classes[0].outcomes = {{"forward", 12}, {"mark", 0}, {"drop_codel", 0}};
+    wan.classes[0].delays = {std::vector<uint64_t>(SLUICE_DELAY_BUCKETS), 2'000'000};
+    wan.classes[0].delays.frames[0] = 9;                        // at most 4.096 us
+    wan.classes[0].delays.frames[8] = 2;                        // about a millisecond
+    wan.classes[0].delays.frames[SLUICE_DELAY_BUCKETS - 1] = 1; // more than a second
+    wan.sojourn = {std::vector<uint64_t>(SLUICE_DELAY_BUCKETS), 0};
     s.ports = {wan, PortState{.name = "lan", .device = "eth0"}};
     return s;
 }
@@ -125,6 +132,43 @@ TEST(Metrics, RendersValuesInBaseUnits) {
     EXPECT_EQ(value_of(text, R"(sluice_policy_reloads_total{result="success"})"), "2");
     EXPECT_EQ(value_of(text, R"(sluice_port_policy_rate_bytes_per_second{device="eth1",port="wan"})"),
               "6250000");
+}
+
+TEST(Metrics, HistogramsAreCumulative) {
+    const auto text = render_metrics(example());
+    const std::string name = "sluice_class_phantom_delay_seconds";
+    const std::string labels = R"(device="eth1",transition="wan",class="default")";
+    const auto bucket = [&](const std::string &bound) {
+        return value_of(text, name + "_bucket{" + labels + ",le=\"" + bound + "\"}");
+    };
+    EXPECT_EQ(value_of(text, name + "_count{" + labels + "}"), "12");
+    EXPECT_EQ(value_of(text, name + "_sum{" + labels + "}"), "0.002");
+    EXPECT_EQ(bucket("4.096e-06"), "9");
+    EXPECT_EQ(bucket("0.000524288"), "9");
+    EXPECT_EQ(bucket("0.001048576"), "11");
+    EXPECT_EQ(bucket("1.073741824"), "11");
+    EXPECT_EQ(bucket("+Inf"), "12");
+    EXPECT_EQ(value_of(text, R"(sluice_ring_delay_seconds_count{device="eth1",port="wan"})"), "0")
+        << "there from the start";
+    EXPECT_EQ(value_of(text, R"(sluice_ring_delay_seconds_count{device="eth0",port="lan"})"), "")
+        << "nothing reads that ring";
+}
+
+TEST(Metrics, BucketsHoldWhatTheirBoundsSay) {
+    const auto bounds = delay_bounds_s();
+    ASSERT_EQ(bounds.size() + 1, size_t{SLUICE_DELAY_BUCKETS});
+    const auto expected = [&](uint64_t ns) {
+        size_t i = 0;
+        while (i < bounds.size() && static_cast<double>(ns) > bounds[i] * 1e9)
+            i++;
+        return i;
+    };
+    for (int shift = 0; shift < 64; shift++)
+        for (const int64_t d : {-1, 0, 1}) {
+            const uint64_t ns = (1ull << shift) + static_cast<uint64_t>(d);
+            EXPECT_EQ(sluice_delay_bucket(ns), expected(ns)) << ns;
+        }
+    EXPECT_EQ(sluice_delay_bucket(~0ull), SLUICE_DELAY_BUCKETS - 1u);
 }
 
 TEST(Metrics, CountersAreExactUpTo53Bits) {

@@ -28,6 +28,7 @@ void *host_lookup(const void *map, const __u32 *key)
 		ROW(sl_classes, current->classes), ROW(sl_flows, current->flows),
 		ROW(sl_touched, current->touched), ROW(sl_clocks, current->clocks),
 		ROW(sl_class_counts, current->class_counts), ROW(sl_tx, current->tx),
+		ROW(sl_delays, current->delays),
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)

@@ -19,6 +19,7 @@ struct host_maps {
 	struct sluice_clock clocks[1];
 	struct sluice_class_count class_counts[2 * HOST_CLASSES];
 	struct sluice_tx tx[SLUICE_MAX_PORTS];
+	struct sluice_delays delays[2 * HOST_CLASSES];
 };
 
 struct host_request {
