@@ -16,8 +16,8 @@ struct IngressPort {
     Fd link; // detaches when closed
 };
 
-// Ports that frames come from, in the order of the policy; not those of `forward: library`, where somebody else's
-// program runs.
+// Ports that frames come from, in the order of the policy; not those of `forward: library`, where somebody
+// else's program runs.
 std::vector<uint32_t> ingress_ports(const CompiledPolicy &policy) {
     std::vector<uint32_t> out;
     for (const auto &t : policy.transitions)

@@ -86,10 +86,11 @@ void check_claims(Reader &r, const Node &node, const Transition &t, const Transi
             r.error(from_node(node, i), "the transition from " + quote(from) + " to " + quote(t.to) +
                                             " already is in " + line_of(earlier.pos));
         else if ((t.forward == Forward::library) != (earlier.forward == Forward::library))
-            r.error(from_node(node, i), "port " + quote(from) +
-                                            " runs a program of your own (`library`) and can have no other kind of "
-                                            "transition; the other is in " +
-                                            line_of(earlier.pos));
+            r.error(from_node(node, i),
+                    "port " + quote(from) +
+                        " runs a program of your own (`library`) and can have no other kind of "
+                        "transition; the other is in " +
+                        line_of(earlier.pos));
         else if (t.forward == Forward::xconnect || earlier.forward == Forward::xconnect)
             r.error(from_node(node, i), "port " + quote(from) +
                                             " can have no other transition beside an `xconnect`; "

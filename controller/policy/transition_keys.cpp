@@ -70,7 +70,8 @@ constexpr Row<Transition> rows[] = {
       .example = "xconnect",
       .meaning =
           "How the way is found: `fib` asks the kernel's routes and neighbours, `xconnect` sends every frame "
-          "of one port to the other, `library` leaves it to an XDP program of your own, which asks sluice for "
+          "of one port to the other, `library` leaves it to an XDP program of your own, which asks sluice "
+          "for "
           "verdicts.",
       .words = forward_words},
      [](Reader &r, const Node &n, Transition &t) { read_word(r, n, forward_words, t.forward); }},
