@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/support_bundle.hpp"
 #include "core/text.hpp"
 
 namespace {
@@ -16,6 +17,7 @@ constexpr const char *exit_codes =
 
 struct Arguments {
     std::string control_socket = "/run/sluice/control.sock";
+    std::string bundle = "sluice-support.tar.gz";
     std::string format = "text";
     std::vector<std::string> files;
     double watch_s = 0; // 0 = once
@@ -98,6 +100,12 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
         run_reload);
     add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",
         run_schema);
+    add("support-bundle", "Collect what is needed to judge this host from afar into one archive",
+        "sluicectl support-bundle --file sluice-support.tar.gz",
+        [&](const Context &c) { return run_support_bundle(c, arguments.bundle); })
+        ->add_option("--file", arguments.bundle, "Archive to write")
+        ->type_name("FILE")
+        ->capture_default_str();
     add("version", "Print the version", "sluicectl version", run_version);
 }
 

@@ -119,6 +119,13 @@ echo "user $(ps -o user= -p $pid) $(grep CapEff /proc/$pid/status) $(grep NoNewP
 sluicectl status || [ $? -eq 4 ]
 ip link show lan0 | grep -o prog/xdp
 systemctl reload sluiced
+sluicectl support-bundle --file /mnt/bundle.tar.gz
+stat -c "bundle mode %a" /mnt/bundle.tar.gz
+tar -xzOf /mnt/bundle.tar.gz sluice-support/metrics.txt | grep '^sluice_up 1'
+tar -xzOf /mnt/bundle.tar.gz sluice-support/status.json | grep '"device": "lan0"'
+tar -xzOf /mnt/bundle.tar.gz sluice-support/ethtool-lan0.txt | grep 'driver: veth'
+tar -xzOf /mnt/bundle.tar.gz sluice-support/journal.txt | grep ready
+tar -xzOf /mnt/bundle.tar.gz sluice-support/policy.yaml | cmp - /etc/sluice/policy.yaml
 # A daemon that stands still gets no further: systemd's watchdog restarts it.
 mkdir -p /run/systemd/system/sluiced.service.d
 printf '[Service]\\nWatchdogSec=2\\nRestartSec=100ms\\n' >/run/systemd/system/sluiced.service.d/test.conf
@@ -227,6 +234,7 @@ class Package(unittest.TestCase):
         self.assertIn("\nall done\n", output, output)
         self.assertRegex(output, r"(?m)^user sluice CapEff:\s0*c000001000 NoNewPrivs:\s1$")
         self.assertIn("\nrestarts while well: 0\n", output)
+        self.assertIn("\nbundle mode 600\n", output)
         self.assertRegex(output, r"(?m)^restarts after SIGSTOP: [1-9]")
 
     def test_dev_package_is_all_that_a_library_user_needs(self) -> None:
