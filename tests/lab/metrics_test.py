@@ -110,6 +110,9 @@ class Scrape(LabCase):
         with self.lab(treatment) as lab:
             prometheus = Prometheus(lab, job)
             prometheus.wait_for_scrapes(2)
+            self.all_is_there_before_the_first_frame(prometheus)
+            run(["promtool", "check", "metrics"], text=run(
+                ["curl", "-s", "--unix-socket", str(treatment.control), "http://sluiced/metrics"], lab.router))
             sent = flood(lab, "80mbit", 1.5)["sent"]
             time.sleep(1.5)
             self.everything_is_there(prometheus)
@@ -122,6 +125,17 @@ class Scrape(LabCase):
             self.assertEqual(prometheus.query("sluice_policy_info")[0]["metric"]["sha256"], sha256)
             firing = [a["labels"]["alertname"] for a in prometheus.get("alerts")["alerts"] if a["state"] == "firing"]
             self.assertEqual(firing, [])
+
+    def all_is_there_before_the_first_frame(self, prometheus: Prometheus) -> None:
+        """Counters that never moved are 0, not absent: increase() over the first event needs that."""
+        for name, least in (("sluice_class_outcome_packets_total", 8), ("sluice_kernel_drop_packets_total", 12),
+                            ("sluice_pass_packets_total", 24), ("sluice_policy_reloads_total", 2),
+                            ("sluice_class_phantom_delay_seconds_bucket", 20),
+                            ("sluice_ring_delay_seconds_bucket", 20)):
+            self.assertGreaterEqual(prometheus.value(f"count({name})") or 0, least, name)
+        self.assertEqual(prometheus.value('sum(sluice_class_outcome_packets_total{reason=~"drop_.*|mark"})'), 0)
+        labels = {label for series in prometheus.get("series", **{"match[]": '{job="sluice"}'}) for label in series}
+        self.assertFalse(labels & {"src", "dst", "sport", "dport", "flow", "bucket"}, "no labels per flow")
 
     def histograms_count_frames(self, prometheus: Prometheus) -> None:
         """Ring: every frame that the TX ring took. Class: every frame that asked, but those since the last sample."""
