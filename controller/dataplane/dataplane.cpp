@@ -16,13 +16,11 @@ struct IngressPort {
     Fd link; // detaches when closed
 };
 
-// Ports that frames come from, in the order of the policy; not those of `forward: library`, where somebody
-// else's program runs.
+// Ports that frames come from, in the order of the policy.
 std::vector<uint32_t> ingress_ports(const CompiledPolicy &policy) {
     std::vector<uint32_t> out;
     for (const auto &t : policy.transitions)
-        if (t.forward != Forward::library)
-            out.insert(out.end(), t.from.begin(), t.from.end());
+        out.insert(out.end(), t.from.begin(), t.from.end());
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;

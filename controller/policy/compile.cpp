@@ -29,8 +29,10 @@ CompiledClass compile_class(const Transition &t, const TrafficClass &c) {
 CompiledTransition compile_transition(const Policy &policy, const Transition &t, uint32_t first_class) {
     CompiledTransition out;
 
-    for (const auto &name : t.from)
-        out.from.push_back(port_index(policy, name));
+    // With `forward: library` somebody else's program runs on these ports: there is nothing to attach.
+    if (t.forward != Forward::library)
+        for (const auto &name : t.from)
+            out.from.push_back(port_index(policy, name));
     out.to = port_index(policy, t.to);
     out.forward = t.forward;
     out.first_class = first_class;

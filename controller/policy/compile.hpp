@@ -27,7 +27,7 @@ struct CompiledPrefix {
 };
 
 struct CompiledTransition {
-    std::vector<uint32_t> from; // port indices
+    std::vector<uint32_t> from; // indices of the ports that our program serves
     uint32_t to = 0;            // port index
     Forward forward = Forward::fib;
     // Class ids are first_class + tenant * classes.size() + class, before the generation's base.

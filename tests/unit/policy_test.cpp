@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "core/sha256.hpp"
+#include "policy/compile.hpp"
 #include "policy/keys.hpp"
 #include "policy/schema.hpp"
 
@@ -180,6 +181,16 @@ TEST(Values, transition) {
     EXPECT_FALSE(t.aqm.limit_ns);
     EXPECT_FALSE(t.aqm.ecn);
     EXPECT_EQ(t.aqm.l4s_step_ns, 500'000u);
+}
+
+TEST(Values, ports_of_library_mode_get_no_program_of_ours) {
+    const LoadResult result = load_policy_file(source_dir / "tests/unit/data/policy/good/library.yaml");
+    ASSERT_TRUE(result.policy) << all_messages(result);
+    const CompiledPolicy compiled = compile(*result.policy);
+    ASSERT_EQ(compiled.transitions.size(), 3u);
+    EXPECT_TRUE(compiled.transitions[0].from.empty());
+    EXPECT_TRUE(compiled.transitions[1].from.empty());
+    EXPECT_EQ(compiled.transitions[2].from, std::vector<uint32_t>{1}) << "dmz is served by us";
 }
 
 TEST(Values, classes_and_matches) {
