@@ -114,6 +114,12 @@ class Ansible(unittest.TestCase):
                 self.assertEqual(rate in text, True)
                 subprocess.run([SLUICECTL, "check", f"{folder}/policy.yaml"], check=True, capture_output=True)
 
+    def test_verbs_are_those_of_sluicectl(self) -> None:
+        tasks = (DEPLOY / "ansible/roles/sluice/tasks/main.yml").read_text()
+        known = subprocess.run([SLUICECTL, "--help"], capture_output=True, text=True).stdout
+        for verb in set(re.findall(r"sluicectl ([a-z]+)", tasks)):
+            self.assertRegex(known, rf"(?m)^  {verb} ")
+
 
 class Container(unittest.TestCase):
     def test_build_file_uses_what_the_tree_has(self) -> None:
