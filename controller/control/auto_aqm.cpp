@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kTarget_s = 0.005, kInterval_s = 0.100; // RFC 8289 section 4
 constexpr double kLimit_s = 0.015, kStep_s = 0.001;
+constexpr double kEctRoom = 2;  // limits that flows which can be marked have where nothing better is known
 constexpr double kFewFlows = 4; // fewer share the limit of so many
 constexpr double kTargetFrames = 2, kLimitFrames = 4;
 constexpr double kRingShare = 0.75; // of the ring that the limits may fill
@@ -25,6 +26,11 @@ AqmNow resolve_aqm(const Aqm &policy, double frame_s, double ring_s, uint32_t fl
     const double few = std::max(1.0, kFewFlows / std::max(1u, flows));
     now.limit_s =
         policy.limit_ns ? seconds(*policy.limit_ns) : std::clamp(kLimit_s * few, smallest_s, largest_s);
+    // A slow start that meets the limit doubles once more before the echo of its CE arrives, and flows that
+    // join lower the limit under those that are there: to lose nothing they may use what the ring has, for a
+    // moment.
+    now.ect_limit_s =
+        policy.limit_ns || ring_s <= 0 ? kEctRoom * now.limit_s : std::max(now.limit_s, largest_s);
     now.target_s = policy.target_ns ? seconds(*policy.target_ns)
                                     : std::max(kTargetFrames * frame_s,
                                                std::min({kTarget_s * few, now.limit_s / 2, largest_s / 4}));

@@ -9,6 +9,7 @@ namespace sluice {
 
 struct AqmNow {
     double target_s = 0, interval_s = 0, limit_s = 0, short_limit_s = 0, step_s = 0;
+    double ect_limit_s = 0; // of flows that can be marked: at least limit_s
 };
 
 // `ring_s`: time in which a full ring drains, 0 = unknown. `frame_s`: time of one full frame at capacity.

@@ -68,8 +68,8 @@ std::string verdict_now(const Explanation &e, bool shadow) {
         return forward + ": its phantom delay is below the target";
     const std::string would = shadow ? "forwarded, for mode is shadow; otherwise " : "";
     if (e.delay_ns > e.limit_ns)
-        return would + "dropped (drop_limit): its phantom delay is above the limit; with ECN marked up to "
-                       "twice the limit";
+        return would + "dropped (drop_limit): its phantom delay is above the limit; with ECN it is marked "
+                       "while the ring has room";
     return would + "forwarded, marked or dropped by the law: its phantom delay is above the target and below "
                    "the limit";
 }

@@ -161,6 +161,7 @@ void Loop::publish(PortRuntime &port, uint32_t index, uint64_t now_ns) {
     s.step_bytes = bytes(c.aqm.step_s);
     s.short_limit_bytes = bytes(c.aqm.short_limit_s);
     s.limit_bytes = bytes(c.aqm.limit_s);
+    shared.ect_limit_bytes = bytes(c.aqm.ect_limit_s);
     publish_law(c);
     __atomic_store_n(&shared.current, next, __ATOMIC_RELEASE);
 }

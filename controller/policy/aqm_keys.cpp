@@ -47,8 +47,11 @@ constexpr Row<Aqm> rows[] = {
       .type = Type::duration_or_auto,
       .fallback = "auto",
       .example = "10ms",
-      .meaning = "Delay above which a flow's packets are refused; ECT packets are marked up to twice as "
-                 "much. `auto`: 15 ms, more for fewer than four flows, never more than the ring."},
+      .meaning =
+          "Delay above which a flow's packets are refused; ECT packets are marked up to twice as much. "
+          "`auto`: 15 ms, more for fewer than four flows, never more than the ring; ECT packets are marked "
+          "while "
+          "the ring has room."},
      [](Reader &r, const Node &n, Aqm &a) { read_duration(r, n, a.limit_ns); }},
     {{.name = "ecn",
       .type = Type::boolean,

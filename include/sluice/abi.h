@@ -189,7 +189,8 @@ struct sluice_class {
 		struct sluice_codel_params codel;
 		struct sluice_pi2_params pi2;
 	};
-	__u64 reserved[4];
+	__u64 ect_limit_bytes; /* hard limit of flows that can be marked, where it is above that of the share */
+	__u64 reserved[3];
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_class, 192);
 

@@ -141,16 +141,19 @@ SLUICE_INLINE void sluice_carry_on(struct sluice_share *s, __u64 vt, __u64 now)
 		s->vt0 = vt;
 }
 
-/* The ring's own guard: independent of the controller, blind to flows except that idle ones go last. */
-SLUICE_INLINE int sluice_guard(struct sluice_tx *tx, const struct sluice_port *port, __u64 lag, __u64 ring_ns)
+/* The ring's own guard: independent of the controller, blind to flows except that idle ones go last. What it wants:
+ * nothing, a signal to this flow, or this frame out of the way. */
+enum sluice_guard_answer { SLUICE_GUARD_QUIET = 0, SLUICE_GUARD_SIGNAL, SLUICE_GUARD_REFUSE };
+
+SLUICE_INLINE enum sluice_guard_answer sluice_guard(struct sluice_tx *tx, const struct sluice_port *port, __u64 lag, __u64 ring_ns)
 {
 	if (tx->signals && !ring_ns)
 		tx->signals = 0; /* the ring has drained since: old signals are nobody's */
 	if (tx->signals && (lag || tx->signals > 1)) {
 		tx->signals--;
-		return 1;
+		return SLUICE_GUARD_SIGNAL;
 	}
-	return ring_ns > port->guard_limit_ns;
+	return ring_ns > port->guard_limit_ns ? SLUICE_GUARD_REFUSE : SLUICE_GUARD_QUIET;
 }
 
 /* CoDel's answer, 1 = signal. Below target, the common case, it costs two comparisons. */
@@ -200,8 +203,8 @@ SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_c
 	if (lag > s->short_limit_bytes) {
 		if (f->pressure >= SLUICE_UNRESPONSIVE)
 			limit = s->short_limit_bytes;
-		else if (mark)
-			limit = 2 * s->limit_bytes; /* CE before a drop: an ECN flow gets the room to react */
+		else if (mark && c->ect_limit_bytes > limit)
+			limit = c->ect_limit_bytes; /* CE before a drop */
 		if (lag > limit) {
 			f->pressure += f->pressure < 254 ? 2 : 0;
 			return SLUICE_DROP_LIMIT;
@@ -267,6 +270,7 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	struct sluice_class_count *count = bpf_map_lookup_elem(&sl_class_counts, &class_row);
 	struct sluice_tx *tx = bpf_map_lookup_elem(&sl_tx, &tx_row);
 	struct sluice_share *s;
+	enum sluice_guard_answer guard;
 	struct sluice_flow *f;
 	__u64 now, vt, lag;
 
@@ -286,7 +290,10 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	sluice_note_delay(rows->clock, class_id, s, lag, now);
 	a->delay_ns = 0;
 	a->ring_ns = (__s64)(tx->empty_at_ns - now) > 0 ? tx->empty_at_ns - now : 0;
-	if (!q->shadow && sluice_guard(tx, rows->port, lag, a->ring_ns))
+	guard = q->shadow ? SLUICE_GUARD_QUIET : sluice_guard(tx, rows->port, lag, a->ring_ns);
+	if (guard == SLUICE_GUARD_SIGNAL && q->ect && c->mark)
+		a->outcome = SLUICE_MARK;
+	else if (guard != SLUICE_GUARD_QUIET)
 		a->outcome = SLUICE_DROP_RING;
 	else
 		a->outcome = sluice_flow_law(f, c, s, q, lag, now, &a->delay_ns);

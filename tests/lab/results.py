@@ -64,7 +64,7 @@ def link_figures(report: dict, flows: int, flood: bool) -> dict:
     seconds = window["to_s"] - window["from_s"]
     goodput = window_goodput(window, data_flows(report, flows), flows)
     capacity_mbit = window["capacity_bytes"] * 8 / 1e6 / seconds
-    share = flows / (flows + (1 if flood else 0))
+    share = flows / max(flows + (1 if flood else 0), 1)
     fair_mbit = capacity_mbit * TCP_PAYLOAD / TCP_WIRE * share
     delay = window["delay_ms"]
     udp = sum(window["flow_fresh_bytes"][i] for i, f in enumerate(report["flows"]) if f["sport"] == FLOOD_SOURCE_PORT)

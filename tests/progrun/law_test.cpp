@@ -67,6 +67,17 @@ TEST_F(Law, SignalMarksWhoCanBeMarked) {
     }
 }
 
+TEST_F(Law, TheGuardSignalsWithCe) {
+    for (uint8_t ecn = 0; ecn < 4; ecn++) {
+        world->reset();
+        world->maps().ports[kWan].guard_limit_ns = 100 * kMs;
+        late_flow(frame(ecn), 3'000).codel = {};
+        world->tx().empty_at_ns = monotonic_now_ns() + 50 * kMs;
+        world->tx().signals = 1;
+        EXPECT_EQ(outcome_of(frame(ecn)), ecn ? SLUICE_MARK : SLUICE_DROP_RING) << "ECN " << int(ecn);
+    }
+}
+
 TEST_F(Law, AClassWithoutMarkDrops) {
     world->klass().mark = 0;
     late_flow(frame(2), 20'000);
@@ -102,9 +113,10 @@ TEST_F(Law, L4sStep) {
     EXPECT_EQ(outcome_of(frame(2)), SLUICE_FORWARD) << "ECT(0) knows no step";
 }
 
-TEST_F(Law, TheLimitMarksWhatCanBeMarkedAndTwiceTheLimitDropsIt) {
+TEST_F(Law, TheLimitMarksWhatCanBeMarkedAndItsOwnLimitDropsIt) {
     for (uint8_t ecn = 0; ecn < 4; ecn++) {
         world->reset();
+        world->klass().ect_limit_bytes = 160'000;
         late_flow(frame(ecn), 80'001);
         EXPECT_EQ(outcome_of(frame(ecn)), ecn ? SLUICE_MARK : SLUICE_DROP_LIMIT);
         world->reset();
@@ -235,6 +247,7 @@ TEST_F(Law, KernelAndHostAgree) {
         set_pressure(flow, static_cast<unsigned>(upto(256)));
         world->klass().codel = {upto(20 * kMs), upto(200 * kMs)};
         world->klass().mark = upto(4) != 0;
+        world->klass().ect_limit_bytes = upto(3) ? upto(200'000) : 0;
         flow.finish = share.vt0 + upto(300'000) - 20'000;
         flow.codel.first_above_ns = upto(3) ? now - 100 * kMs + upto(200 * kMs) : 0;
         flow.codel.next_ns = now - 100 * kMs + upto(200 * kMs);

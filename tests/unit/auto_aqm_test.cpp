@@ -48,6 +48,9 @@ RC_GTEST_PROP(AutoAqmProperty, OrderedAndPositive, ()) {
     RC_ASSERT(now.step_s <= now.limit_s);
     RC_ASSERT(longest_limit_s(now) >= now.limit_s);
     RC_ASSERT(now.target_s >= frame_s);
+    RC_ASSERT(now.ect_limit_s >= now.limit_s);
+    if (ring_s > 8 * frame_s)
+        RC_ASSERT(now.ect_limit_s < ring_s);
     if (ring_s > 8 * frame_s)
         RC_ASSERT(now.limit_s < ring_s);
 }
