@@ -74,8 +74,8 @@ class OfFile(Sluice):
             name = devices.get(match[1]) or f"idle-{match[1]}"
             if name.startswith("idle-"):
                 others.append(name)
-            return f"{match[1]}:{match[2]}{{device: {name}"
-        text = re.sub(r"(?m)^  ([a-z0-9]+):( +)?\{device: [a-z0-9]+", lambda m: device(m), text)
+            return f"  {match[1]}:{match[2]}{{device: {name}"
+        text = re.sub(r"(?m)^  ([a-z0-9]+):( *)\{device: [a-z0-9]+", device, text)
         for name in others:
             ip_batch(lab.router, [f"link add {name} type veth peer name {name}-p", f"link set {name} up",
                                   f"link set {name}-p up"])
