@@ -10,7 +10,7 @@ from lab import Lab
 from lab_case import LabCase, port
 from netns import ip_batch
 from scene import SCENES
-from treatments import Sluice
+from treatments import Account, Sluice, account_of_snapshot
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 # The lab's addresses in place of the policy's customers and networks.
@@ -29,16 +29,18 @@ class Case:
     rewrites: dict[str, str] = field(default_factory=dict)  # of the text, regular expressions
     stretch: int = 1  # of durations: round trips of a data centre are no lab's
     busy_class: str = "default"
+    busy_tenant: str = ""
+    least: float = 0.5  # utilisation of the link; less where the tenant has a ceiling
 
 
 CASES = [
     Case("minimal.yaml", "50mbit", scale=1),
     Case("home-uplink.yaml", "50mbit", scale=1),
-    Case("isp-edge.yaml", "10mbit", slow="access", fast="core",
+    Case("isp-edge.yaml", "10mbit", slow="access", fast="core", busy_tenant="anders", least=0.075,
          rewrites={r"203\.0\.113\.0/29": "10.77.2.0/29"}),
     Case("datacenter-100g-to-10g.yaml", "110mbit", slow="rack", fast="spine1", stretch=100),
-    Case("telco-upf.yaml", "100mbit", slow="upf", fast="n6", stretch=10, rewrites={
-        r"100\.64\.0\.0/11": "10.77.2.0/24", r"forward: xconnect": "forward: fib"}),
+    Case("telco-upf.yaml", "100mbit", slow="upf", fast="n6", stretch=10, busy_tenant="embb",
+         rewrites={r"100\.64\.0\.0/11": "10.77.2.0/24", r"forward: xconnect": "forward: fib"}),
     Case("branch-two-uplinks.yaml", "60mbit", slow="fibre", fast="office", scale=1),
 ]
 
@@ -87,6 +89,21 @@ class OfFile(Sluice):
         return text
 
 
+    def account(self, lab: Lab) -> Account:
+        """Of the way from fast to slow: some policies have one back, whose drops are not of the source's frames."""
+        status = self.status(lab)
+        parts = {self.case.fast: ("passed",), self.case.slow: ("classes", "kernel_drops")}
+        ports = [{key: port_[key] for key in parts.get(port_["name"], ()) if key in port_} for port_ in status["ports"]]
+        account = account_of_snapshot(status | {"ports": ports})
+        account.status = status
+        return account
+
+
+def busiest(shares: list[dict]) -> str:
+    """Name of the class or tenant that sent most."""
+    return max(shares, key=lambda share: share["admitted_packets"])["name"] if shares else ""
+
+
 class Policies(LabCase):
     def test_each_is_loaded_and_keeps_the_queue_short(self) -> None:
         for case in CASES:
@@ -95,12 +112,10 @@ class Policies(LabCase):
                 treatment = OfFile(None, case=case)
                 figures = self.measure(scene, treatment)
                 self.assertLess(figures["delay_ms_p99"], 60, "plain redirect fills the ring of 1000 frames")
-                self.assertGt(figures["utilisation"], 0.5)
-                classes = port(figures["status"], case.slow)["classes"]
-                busy = max(classes, key=lambda c: c["admitted_packets"])
-                self.assertEqual(busy["name"], case.busy_class)
-                self.note(tenants=[(t["name"], t["admitted_packets"]) for t in
-                                   port(figures["status"], case.slow).get("tenants", []) if t["admitted_packets"]])
+                self.assertGreater(figures["utilisation"], case.least)
+                slow = port(figures["status"], case.slow)
+                self.assertEqual(busiest(slow["classes"]), case.busy_class)
+                self.assertEqual(busiest(slow.get("tenants", [])), case.busy_tenant)
 
     def test_none_is_forgotten(self) -> None:
         self.assertEqual({case.file for case in CASES}, {p.name for p in POLICIES.glob("*.yaml")})
