@@ -150,15 +150,15 @@ static __always_inline void publish(struct ring_access *a, struct sluice_tx *tx,
 {
 	a->ring->device = (__u64)dev;
 	tx->ring = a->view.index;
-	observe(a->ring, a->stamps, &a->view, now, &a->ring->hook);
+	observe(a->ring, a->stamps, &a->view, port, now, &a->ring->hook);
 	if (!port->ring_rules)
 		return;
 	tx->empty_at_ns = now + waiting_ns(port, &a->ring->hook);
 	guard(tx, port, &a->ring->hook);
 }
 
-/* The ring has just taken `sent` frames of this CPU. Where several CPUs feed it, whoever wins the exchange accounts
- * for what came in between. Returns the bytes of the bulk. */
+/* The ring has just taken `sent` frames of this CPU. Where several CPUs feed it, whoever comes first accounts for what
+ * came in between; the other then finds that its frames are behind the producer already. Returns the bytes of the bulk. */
 static __always_inline __u64 read_after_bulk(struct sluice_tx *tx, const struct sluice_port *port, __u32 port_id,
 					    const struct net_device *dev, __u32 cpu, __u32 sent, __u64 now)
 {
@@ -174,9 +174,11 @@ static __always_inline __u64 read_after_bulk(struct sluice_tx *tx, const struct 
 	if (a.view.modulus) {
 		__u64 gap = producer_gap(a.ring, &a.view);
 
-		after = before + (gap < sent ? gap + a.view.modulus : gap);
+		/* Less than our own bulk: another CPU has counted it, or the stack has filled a whole ring since. */
+		after = before + (gap < sent && a.ring->cpu == cpu ? gap + a.view.modulus : gap);
 	}
 	__sync_val_compare_and_swap(&a.ring->produced, before, after);
+	a.ring->cpu = cpu;
 	if (after - sent > before)
 		stamp_foreign(a.ring, a.stamps, mask, before, after - sent, now);
 	bytes = stamp_bulk(tx, a.stamps, mask, after - sent, sent, a.ring->in_bytes, now);
@@ -355,7 +357,7 @@ static long sample_ring(__u32 index, struct sample_walk *walk)
 	if (!still_is(site.device, walk->port->ifindex) ||
 	    sluice_read_ring(walk->port->reader, ring_readers, &site, &a.view) || a.view.index != index)
 		return 0;
-	observe(a.ring, a.stamps, &a.view, bpf_ktime_get_ns(), &a.ring->tick);
+	observe(a.ring, a.stamps, &a.view, walk->port, bpf_ktime_get_ns(), &a.ring->tick);
 	return 0;
 }
 

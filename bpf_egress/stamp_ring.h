@@ -8,6 +8,7 @@
 #define SLUICE_STAMP_RING_H
 
 #include <sluice/maps.bpf.h>
+#include <sluice/phantom.h>
 
 #include "ring_reader.h"
 
@@ -64,11 +65,15 @@ static __always_inline void stamp_foreign(struct sluice_ring *ring, struct sluic
 	}
 }
 
-/* What the head of the ring tells now. */
-static __always_inline void observe(const struct sluice_ring *ring, const struct sluice_stamps *stamps,
-				    const struct sluice_ring_view *v, __u64 now, struct sluice_reading *out)
+#define LARGEST_HEADERS 22 /* Ethernet and two VLAN tags */
+
+/* What the head of the ring tells now. CPUs that share the ring stamp past each other now and then: no reading holds
+ * more than so many of the largest frames, nor is older than when the ring was last empty. */
+static __always_inline void observe(struct sluice_ring *ring, const struct sluice_stamps *stamps,
+				    const struct sluice_ring_view *v, const struct sluice_port *port, __u64 now,
+				    struct sluice_reading *out)
 {
-	__u64 in_bytes = ring->in_bytes, drained = in_bytes, sojourn = 0;
+	__u64 in_bytes = ring->in_bytes, waiting = 0, sojourn = 0, since_empty = now - ring->empty_ns, most;
 	__u32 mask = stamp_mask(v), depth = v->occupancy < mask ? v->occupancy : mask;
 	const struct sluice_stamp *head;
 
@@ -76,13 +81,20 @@ static __always_inline void observe(const struct sluice_ring *ring, const struct
 		head = &stamps->at[(ring->produced - depth) & mask & (SLUICE_STAMPS - 1)];
 		if (head->time_ns && (__s64)(now - head->time_ns) > 0)
 			sojourn = now - head->time_ns;
+		if ((__s64)since_empty > 0 && sojourn > since_empty)
+			sojourn = since_empty;
+		most = (__u64)depth * sluice_wire_bytes(port, port->mtu + LARGEST_HEADERS);
 		if (head->before_bytes <= in_bytes)
-			drained = head->before_bytes;
+			waiting = in_bytes - head->before_bytes;
+		if (waiting > most)
+			waiting = most;
+	} else {
+		ring->empty_ns = now;
 	}
 	out->time_ns = now;
 	out->sojourn_ns = sojourn;
-	out->waiting_bytes = in_bytes - drained;
-	out->drained_bytes = drained;
+	out->waiting_bytes = waiting;
+	out->drained_bytes = in_bytes - waiting;
 	out->occupancy = v->occupancy;
 	out->size = v->size;
 	out->empties = ring->empties;

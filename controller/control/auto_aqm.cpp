@@ -35,7 +35,8 @@ AqmNow resolve_aqm(const Aqm &policy, double frame_s, double ring_s, uint32_t fl
                                     : std::max(kTargetFrames * frame_s,
                                                std::min({kTarget_s * few, now.limit_s / 2, largest_s / 4}));
     now.short_limit_s = std::min(now.limit_s, std::max(kTarget_s, smallest_s));
-    now.interval_s = policy.interval_ns ? seconds(*policy.interval_ns) : kInterval_s * std::sqrt(few);
+    now.interval_s = policy.interval_ns ? seconds(*policy.interval_ns)
+                                        : std::max(kInterval_s * std::sqrt(few), 2 * now.target_s);
     now.step_s = policy.l4s_step_ns ? seconds(*policy.l4s_step_ns)
                                     : std::max(kTargetFrames * frame_s, std::min(kStep_s, now.limit_s / 4));
     return now;

@@ -45,7 +45,7 @@ void take_measurement(CapacityState &s, const CapacityConfig &config) {
     // A standstill is a slow link, not an unknown one: 0 means "nothing known yet".
     s.drain_bytes_per_s = std::max(s.span_bytes, config.mtu_bytes) / s.span_s;
     s.measured[s.measurements++ % s.measured.size()] = s.drain_bytes_per_s;
-    s.capacity_bytes_per_s =
+    s.capacity_bytes_per_s = s.link_bytes_per_s =
         median(s.measured, std::min<unsigned>(s.measurements, static_cast<unsigned>(s.measured.size())));
     s.probes = 0;
     clamp_to_policy(s, config);
@@ -57,7 +57,9 @@ void follow_drain(CapacityState &s, const CapacityConfig &config, const RingObse
                   double dt_s) {
     if (busy) {
         s.span_s += dt_s;
-        s.span_bytes += static_cast<double>(ring.drained_bytes - s.last.drained_bytes);
+        // A reading of a ring that several CPUs feed may be off by a bulk, and the next one below it.
+        s.span_bytes +=
+            static_cast<double>(std::max(ring.drained_bytes, s.last.drained_bytes) - s.last.drained_bytes);
     }
     if (s.span_s >= kSpan_s || (!busy && s.span_bytes >= kShortestSpanFrames * config.mtu_bytes))
         take_measurement(s, config);
@@ -68,6 +70,8 @@ void follow_drain(CapacityState &s, const CapacityConfig &config, const RingObse
 // A higher guess is no measurement, but it must outlive the old ones: the median would fall back on them.
 void raise(CapacityState &s, const CapacityConfig &config, double factor) {
     s.capacity_bytes_per_s *= factor;
+    if (s.link_bytes_per_s > 0)
+        s.link_bytes_per_s = std::max(s.link_bytes_per_s, s.capacity_bytes_per_s);
     for (double &m : s.measured)
         m = std::max(m, s.capacity_bytes_per_s);
     clamp_to_policy(s, config);
@@ -87,7 +91,7 @@ void probe(CapacityState &s, const CapacityConfig &config, bool busy, Demand dem
         s.starved_s += dt_s;
     if (s.window_s < kWindow_s)
         return;
-    const bool idle = s.idle_s > kStarved * s.window_s;
+    const bool idle = s.ring_idle = s.idle_s > kStarved * s.window_s;
     if (s.starved_s > kStarved * s.window_s || (idle && s.refused)) {
         const double doublings = std::max(0.0, s.probes++ - kFirstProbes);
         raise(s, config, 1 + std::min(kLargestProbe, kProbeStep * std::exp2(doublings)));

@@ -39,7 +39,9 @@ struct CapacityState {
     // the window in progress: of it, classes waited / were refused although the ring ran empty
     double window_s = 0, idle_s = 0, starved_s = 0;
     bool refused = false;
-    int probes = 0; // upward steps in a row
+    int probes = 0;              // upward steps in a row
+    bool ring_idle = false;      // most of the last window: what waits then waits in the phantom queue alone
+    double link_bytes_per_s = 0; // what the ring was seen to drain, whatever the policy says; 0 = not yet
     RingObservation last;
 };
 

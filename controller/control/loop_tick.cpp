@@ -9,6 +9,7 @@ namespace sluice {
 namespace {
 
 constexpr double kGuardLimit_s = 0.080;
+constexpr double kGuardFrames = 16;   // a bulk is never too much
 constexpr double kSmallestRate = 125; // bytes/s per flow, keeps the inverse in range
 constexpr uint32_t kIdlePerTick = 16; // idle classes whose published share is brought up to date
 
@@ -143,10 +144,12 @@ uint32_t sharers(const PhantomClass &phantom) {
 void Loop::publish(PortRuntime &port, uint32_t index, uint64_t now_ns) {
     ClassRuntime &c = port.classes[index];
     const PhantomClass &phantom = port.phantoms[index];
-    const double frame_s = port.config.mtu_bytes / granted(port.capacity);
-    c.aqm = resolve_aqm(config_of(c).aqm, frame_s, frame_s * port.capacity.last.size, sharers(phantom));
     const double rate =
         std::max(phantom.service_bytes_per_s / std::max(1.0, phantom.active_shares), kSmallestRate);
+    const double ring_s = port.config.mtu_bytes / granted(port.capacity) * port.capacity.last.size;
+    // Where the ring is empty nobody waits for anybody's burst: a few frames of each flow, not of the port.
+    const double frame_s = port.config.mtu_bytes / (port.capacity.ring_idle ? rate : granted(port.capacity));
+    c.aqm = resolve_aqm(config_of(c).aqm, frame_s, ring_s, sharers(phantom));
 
     sluice_class &shared = dataplane_.maps().classes[c.id];
     const uint32_t next = 1 - (shared.current & 1);
@@ -178,16 +181,18 @@ void Loop::publish_law(const ClassRuntime &c) {
 }
 
 // The guard stands well above what the phantom scheduler lets happen: it is for the time when that fails.
+// Until the link has been measured, whose rate is not that of the policy, it is what the dataplane set.
 void Loop::publish_guard(PortRuntime &port) {
     sluice_port &shared = dataplane_.maps().ports[port.port];
-    if (port.capacity.capacity_bytes_per_s <= 0)
-        return; // what the dataplane set holds until something is known
-    const double ring_s =
-        port.config.mtu_bytes * port.capacity.last.size / port.capacity.capacity_bytes_per_s;
-    const double limit_s = ring_s > 0 ? std::min(kGuardLimit_s, ring_s * 0.9) : kGuardLimit_s;
+    if (port.capacity.link_bytes_per_s <= 0)
+        return;
+    const double frame_s = port.config.mtu_bytes / port.capacity.link_bytes_per_s;
+    const double ring_s = frame_s * port.capacity.last.size;
+    const double bulk_s = std::max(kGuardLimit_s, kGuardFrames * frame_s);
+    const double limit_s = ring_s > 0 ? std::min(bulk_s, ring_s * 0.9) : bulk_s;
     shared.guard = {to_ns(limit_s / 4), 100'000'000};
     shared.guard_limit_ns = to_ns(limit_s);
-    shared.ns_per_byte = static_cast<uint64_t>(1e9 / port.capacity.capacity_bytes_per_s * 1048576.0);
+    shared.ns_per_byte = static_cast<uint64_t>(1e9 / port.capacity.link_bytes_per_s * 1048576.0);
 }
 
 } // namespace sluice

@@ -279,8 +279,9 @@ struct sluice_ring {
 	__u64 device;         /* address of the net_device, checked by ifindex before use */
 	__u64 foreign;        /* counter: descriptors that others filled */
 	__u32 empties;
-	__u32 reserved0;
-	__u64 reserved1[3];
+	__u32 cpu;            /* that moved `produced` last */
+	__u64 empty_ns;       /* when the ring was last seen empty */
+	__u64 reserved1[2];
 	struct sluice_reading hook, tick;
 	__u64 reserved2[4];
 } SLUICE_ALIGNED;

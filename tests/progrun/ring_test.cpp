@@ -6,10 +6,12 @@
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <cmath>
 #include <ctime>
+#include <thread>
 
 namespace sluice::progrun {
 namespace {
@@ -20,7 +22,8 @@ class Ring : public testing::TestWithParam<Hook> {
   protected:
     void open(WorldOptions options) {
         options.silent_slow = true;
-        options.policy = kFib;
+        if (options.policy.empty())
+            options.policy = kFib;
         options.hook = GetParam();
         world = World::make(options);
         ASSERT_TRUE(world);
@@ -194,6 +197,47 @@ TEST_P(Ring, SkbsOfTheStackAreForeign) {
         ASSERT_EQ(sample().drained_bytes, (ours - 4) * wire) << "round " << round;
         drain(6);
     }
+}
+
+// Both CPUs redirect into one queue at the same time: whatever they do to each other's stamps, no reading
+// tells of more than what the ring can hold, and in the end all is exact.
+TEST_P(Ring, SeveralCpusFeedOneRing) {
+    if (libbpf_num_possible_cpus() < 2)
+        GTEST_SKIP() << "needs two CPUs";
+    open({.policy = kXconnect, .txqueuelen = 1000});
+    empty();
+    std::vector<std::jthread> feeders;
+    for (int cpu = 0; cpu < 2; cpu++)
+        feeders.emplace_back([&, cpu] {
+            cpu_set_t set;
+            CPU_ZERO(&set);
+            CPU_SET(cpu, &set);
+            sched_setaffinity(0, sizeof(set), &set);
+            for (int i = 0; i < 20; i++)
+                world->run_live(frame, 10'000, 10'000);
+        });
+    std::jthread reader([&](const std::stop_token &stop) {
+        while (!stop.stop_requested())
+            drain(50);
+    });
+    const uint64_t largest = world->maps().ports[kWan].mtu + 22 + 24;
+    uint64_t looks = 0, waits = 0;
+    for (const uint64_t end = monotonic_now_ns() + 300'000'000; monotonic_now_ns() < end; looks++) {
+        const sluice_reading seen = sample();
+        ASSERT_LE(seen.waiting_bytes, seen.occupancy * largest) << "after " << looks << " looks";
+        waits += seen.occupancy > 0;
+    }
+    feeders.clear();
+    reader = {};
+    drain(2000);
+    EXPECT_GT(waits, 10u);
+    EXPECT_GT(sent(), 5'000u);
+    EXPECT_EQ(sample().waiting_bytes, 0u);
+    EXPECT_EQ(sample().drained_bytes, ring().in_bytes);
+    EXPECT_EQ(ring().in_bytes, sent() * wire);
+    world->run_live(frame, 100);
+    EXPECT_EQ(sample().waiting_bytes, 100 * wire);
+    EXPECT_LT(ring().foreign, sent() / 2) << "another CPU's frames are not a whole ring of the stack's";
 }
 
 TEST_P(Ring, OneQueueOfSeveral) {

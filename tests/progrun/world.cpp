@@ -160,11 +160,10 @@ Reply World::run(const Frame &frame) {
     return result;
 }
 
-void World::run_live(const Frame &frame, uint32_t frames) {
-    constexpr uint32_t kBatch = 64;
-    if (frames > kBatch) {
-        run_live(frame, kBatch);
-        return run_live(frame, frames - kBatch);
+void World::run_live(const Frame &frame, uint32_t frames, uint32_t batch) {
+    if (frames > batch) {
+        run_live(frame, batch, batch);
+        return run_live(frame, frames - batch, batch);
     }
     xdp_md ctx{};
     ctx.data_end = static_cast<uint32_t>(frame.size());

@@ -59,7 +59,7 @@ class World {
     Reply run(const Frame &frame);
     // `frames` copies through the stack's real redirect, in bulks as NAPI makes them. Runs are short: the
     // kernel recycles the pages of lost frames within a run, with the bytes as the program left them.
-    void run_live(const Frame &frame, uint32_t frames);
+    void run_live(const Frame &frame, uint32_t frames, uint32_t batch = 64);
     Totals totals();
 
     // Everybody is admitted, all flows and laws forgotten.

@@ -158,6 +158,29 @@ TEST(Capacity, ALinkSlowerThanThePolicySaysIsFound) {
     EXPECT_NEAR(loop.state.capacity_bytes_per_s, 6.25e6, 0.05 * 6.25e6);
 }
 
+// The ring runs empty, however long the classes wait: the rate of the link stays unknown, and that of the
+// policy is not taken for it.
+TEST(Capacity, ALinkFasterThanThePolicyStaysUnmeasured) {
+    CapacityConfig config;
+    config.policy_bytes_per_s = 1e6;
+    CapacityState state;
+    Link link(62.5e6);
+    for (int i = 0; i < 2000; i++)
+        capacity_step(state, config, link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {20 * kFrame, true},
+                      kTick_s);
+    EXPECT_EQ(granted(state), 1e6);
+    EXPECT_TRUE(state.ring_idle);
+    EXPECT_EQ(state.link_bytes_per_s, 0);
+}
+
+TEST_P(CapacityAtRate, AFullRingIsNotIdle) {
+    ClosedLoop loop(GetParam());
+    loop.config.policy_bytes_per_s = GetParam();
+    loop.run(3);
+    EXPECT_FALSE(loop.state.ring_idle);
+    EXPECT_NEAR(loop.state.link_bytes_per_s, GetParam(), 0.05 * GetParam());
+}
+
 // Held-back service may be given back, so a single tick can exceed the rate; their sum cannot.
 RC_GTEST_PROP(CapacityProperty, NeverMoreThanThePolicyPromises, ()) {
     ClosedLoop loop(1e6 * *rc::gen::inRange(1, 50));
