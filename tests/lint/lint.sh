@@ -27,7 +27,7 @@ rule controller/control core policy dataplane
 rule controller/telemetry core control policy
 rule controller/metrics core control
 rule controller/api core control metrics policy telemetry
-rule controller/cli core control api policy telemetry
+rule controller/cli core control api policy telemetry dataplane
 
 if git ls-files 'bpf_ingress/*' | xargs grep -nE '#include ["<].*bpf_egress' ||
     git ls-files 'bpf_egress/*' | xargs grep -nE '#include ["<].*bpf_ingress'; then
