@@ -14,7 +14,7 @@
 struct flow_key {
 	__u32 src[4], dst[4]; /* network order; IPv4 in the first word */
 	__u16 sport, dport;   /* host order */
-	__u16 vlan, length;   /* VLAN id; bytes of the frame without VLAN tags, 65535 = that or more */
+	__u16 vlan, length;   /* VLAN id; bytes of the frame without VLAN tags and PPPoE, 65535 = that or more */
 	__u8 family, proto, dscp, has_ports;
 	__u8 pcp;             /* 8 = untagged */
 	__u8 reserved[3];
@@ -107,7 +107,7 @@ __noinline __u32 match_rules(__u32 row, const struct flow_key *k)
 static __always_inline __u32 classify(const struct sluice_transition *t, __u32 row, const struct packet *p)
 {
 	struct flow_key k = {};
-	__u32 length = p->length - 4 * p->tagged;
+	__u32 length = p->length - 4 * p->tagged - p->pppoe;
 
 	if (!config.rules || (!t->rule_count && !t->tenant_classes))
 		return t->first_class + t->default_class;

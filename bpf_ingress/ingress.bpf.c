@@ -104,14 +104,11 @@ static __always_inline int ingress(struct xdp_md *ctx)
 		outcome = route(ctx, &p, &r);
 	if (outcome == SLUICE_FORWARD)
 		outcome = admit_and_send(&p, &r, control, clock, cpu);
+	if (outcome < SLUICE_OUTCOMES)
+		count->outcome[outcome]++;
 	if (outcome <= SLUICE_MARK)
 		return XDP_REDIRECT;
-	if (outcome < SLUICE_CLASS_OUTCOMES)
-		return XDP_DROP;
-	outcome -= SLUICE_CLASS_OUTCOMES;
-	if (outcome < SLUICE_OUTCOMES - SLUICE_CLASS_OUTCOMES)
-		count->pass[outcome]++;
-	return XDP_PASS;
+	return outcome < SLUICE_CLASS_OUTCOMES ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp")

@@ -22,6 +22,19 @@ struct vlan_header {
 	__be16 next_proto;
 };
 
+/* PPPoE session header (RFC 2516) and the PPP protocol that follows it (RFC 1661), never compressed on Ethernet. */
+#define PPPOE_VERSION_TYPE 0x11
+#define PPPOE_SESSION_DATA 0
+#define PPP_PROTO_IPV4 0x0021
+#define PPP_PROTO_IPV6 0x0057
+
+struct pppoe_header {
+	__u8 version_type, code;
+	__be16 session;
+	__be16 length; /* of what follows, the PPP protocol included */
+	__be16 ppp_proto;
+};
+
 struct port_pair {
 	__be16 source, dest;
 };
@@ -39,7 +52,9 @@ struct packet {
 	struct iphdr *ip4;    /* one of the two is set for IP */
 	struct ipv6hdr *ip6;
 	__u32 length;         /* of the frame, all fragments of a multi-buffer frame included */
-	__u16 l3_offset;
+	__u32 l3_room;        /* bytes from the IP header to the end of the frame, or of the PPPoE payload */
+	__u16 l3_offset;      /* of the IP header, or of what stands there */
+	__u8 pppoe;           /* bytes of the PPPoE and PPP headers in front of it, 0 = none */
 	__u8 family;          /* 4, 6, 0 = not IP */
 	__u8 proto;           /* of the transport header, or of what stopped the walk */
 	__u8 tos;             /* DSCP and ECN */
@@ -87,7 +102,7 @@ static __always_inline __u32 parse_ipv4(struct cursor *c, struct packet *p)
 
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return SLUICE_PASS_MALFORMED;
-	if (bpf_ntohs(ip->tot_len) < sizeof(*ip) || p->length < p->l3_offset + (__u32)bpf_ntohs(ip->tot_len))
+	if (bpf_ntohs(ip->tot_len) < sizeof(*ip) || p->l3_room < (__u32)bpf_ntohs(ip->tot_len))
 		return SLUICE_PASS_MALFORMED;
 	p->family = 4;
 	p->ip4 = ip;
@@ -109,7 +124,7 @@ static __always_inline __u32 parse_ipv6(struct cursor *c, struct packet *p)
 
 	if (!ip || ip->version != 6)
 		return SLUICE_PASS_MALFORMED;
-	if (p->length < p->l3_offset + sizeof(*ip) + bpf_ntohs(ip->payload_len))
+	if (p->l3_room < sizeof(*ip) + bpf_ntohs(ip->payload_len))
 		return SLUICE_PASS_MALFORMED;
 	p->family = 6;
 	p->ip6 = ip;
@@ -133,6 +148,26 @@ static __always_inline __u32 parse_ipv6(struct cursor *c, struct packet *p)
 		p->proto = ext->next;
 	}
 	parse_ports(c, p);
+	return SLUICE_FORWARD;
+}
+
+/* PPPoE session: `*proto` becomes the ethertype of what it carries, 0 = not IP. Returns SLUICE_FORWARD or the reason. */
+static __always_inline __u32 parse_pppoe(struct cursor *c, struct packet *p, __be16 *proto)
+{
+	__u32 room = p->length - (__u32)(c->at - p->data);
+	struct pppoe_header *ppp = take(c, sizeof(*ppp));
+	__u32 bytes;
+
+	if (!ppp || ppp->version_type != PPPOE_VERSION_TYPE || ppp->code != PPPOE_SESSION_DATA)
+		return SLUICE_PASS_MALFORMED;
+	bytes = bpf_ntohs(ppp->length);
+	if (bytes < sizeof(ppp->ppp_proto) || room < sizeof(*ppp) - sizeof(ppp->ppp_proto) + bytes)
+		return SLUICE_PASS_MALFORMED;
+	p->pppoe = sizeof(*ppp);
+	p->l3_room = bytes - sizeof(ppp->ppp_proto);
+	*proto = ppp->ppp_proto == bpf_htons(PPP_PROTO_IPV4)   ? bpf_htons(ETH_P_IP)
+		 : ppp->ppp_proto == bpf_htons(PPP_PROTO_IPV6) ? bpf_htons(ETH_P_IPV6)
+							       : 0;
 	return SLUICE_FORWARD;
 }
 
@@ -165,6 +200,9 @@ static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p, __u32 f
 			p->tci = bpf_ntohs(vlan->tci);
 		p->tagged++;
 	}
+	p->l3_room = p->length - (__u32)(c.at - p->data);
+	if (proto == bpf_htons(ETH_P_PPP_SES) && parse_pppoe(&c, p, &proto) != SLUICE_FORWARD)
+		return SLUICE_PASS_MALFORMED;
 	p->l3_offset = c.at - p->data;
 	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(&c, p);

@@ -41,6 +41,8 @@ static __always_inline __u32 fib_precheck(const struct packet *p)
 {
 	if (p->eth->h_dest[0] & 1)
 		return SLUICE_PASS_MULTICAST;
+	if (p->pppoe)
+		return SLUICE_PASS_PPPOE;
 	if (!p->family)
 		return SLUICE_PASS_NON_IP;
 	if (p->options)
@@ -136,7 +138,7 @@ static __always_inline __u32 route_xconnect(const struct packet *p, struct route
 	if (mac[0] == bpf_htons(0x0180) && mac[1] == bpf_htons(0xc200) && !(mac[2] & bpf_htons(0xfff0)))
 		return SLUICE_PASS_MULTICAST;
 	port = bpf_map_lookup_elem(&sl_ports, &port_id);
-	if (!port || p->length - p->l3_offset > port->mtu)
+	if (!port || p->length - (p->l3_offset - p->pppoe) > port->mtu)
 		return SLUICE_PASS_MTU;
 	r->egress = 0;
 	r->port = port;

@@ -40,16 +40,20 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPort, name, received_byte
                                                 passed, capacity_bytes_per_s, sojourn_ns, occupancy,
                                                 ring_size, outcome_names, classes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPoint, unix_s, ports)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Ledger, received, outcomes, admitted, sent, pending,
+                                                kernel_drops, unexplained_received, unexplained_admitted,
+                                                in_flight)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex, up, driver, ring_reader,
                                                 ring_trust, xdp_mode, hook, degraded, policy_rate_bytes_per_s,
                                                 capacity_bytes_per_s, drain_bytes_per_s, headroom,
                                                 ring_target_ns, rings, received_packets, received_bytes,
                                                 passed, sent_packets, sent_bytes, kernel_drops, classes,
-                                                tenants, flow_count, flows)
+                                                tenants, flow_count, flows, ledger)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, policy_file, policy_sha256,
                                                 policy_generation, reloads_ok, reloads_failed,
                                                 last_reload_unix_s, last_reload_ok, ticks, events,
-                                                events_lost, asleep, heartbeat_unix_s, health, ports)
+                                                events_lost, asleep, heartbeat_unix_s, unexplained_redirects,
+                                                health, ports)
 static std::string to_hex(const std::vector<uint8_t> &bytes) {
     constexpr const char *digits = "0123456789abcdef";
     std::string text;
@@ -133,6 +137,19 @@ template <class F> auto parse(const std::string &text, F convert) -> Result<decl
 
 std::string to_json_text(const Snapshot &snapshot) {
     return dump(json(snapshot));
+}
+
+std::string ledger_json(const Snapshot &snapshot) {
+    json ports = json::array();
+    for (const auto &port : snapshot.ports) {
+        json one = port.ledger;
+        one["name"] = port.name;
+        one["device"] = port.device;
+        ports.push_back(std::move(one));
+    }
+    return dump({{"time_ns", snapshot.time_ns},
+                 {"unexplained_redirects", snapshot.unexplained_redirects},
+                 {"ports", std::move(ports)}});
 }
 
 std::string to_json_text(const ReloadOutcome &outcome) {

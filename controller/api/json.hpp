@@ -15,6 +15,7 @@ namespace sluice {
 
 // Never throw: bytes that are not UTF-8 are replaced, not a number becomes null.
 std::string to_json_text(const Snapshot &snapshot);
+std::string ledger_json(const Snapshot &snapshot); // only the ledgers: {"time_ns", "ports": [...]}
 std::string to_json_text(const ReloadOutcome &outcome);
 std::string to_json_text(const DropPage &page);
 // {"points": [...]}, without spaces: it is long.

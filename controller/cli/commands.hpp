@@ -29,9 +29,10 @@ struct Context {
 };
 
 ExitCode run_check(const Context &context, const std::vector<std::string> &files);
-ExitCode run_status(const Context &context);
+// `ledger`: only what became of every frame, per port; degraded where frames are unexplained.
+ExitCode run_status(const Context &context, bool ledger);
 // Repeats run_status on a cleared screen until it fails or the process is told to end.
-ExitCode run_watch(const Context &context, double period_s);
+ExitCode run_watch(const Context &context, bool ledger, double period_s);
 
 struct DropOptions {
     bool follow = false;              // go on with what happens from now on, until the process is told to end

@@ -6,6 +6,7 @@
 #include "api/json.hpp"
 #include "cli/client.hpp"
 #include "cli/commands.hpp"
+#include "cli/ledger_format.hpp"
 #include "cli/report_error.hpp"
 #include "cli/status_format.hpp"
 
@@ -53,7 +54,7 @@ ExitCode report_error(const Context &context, const Error &error) {
     return ExitCode::failed;
 }
 
-ExitCode run_status(const Context &context) {
+ExitCode run_status(const Context &context, bool ledger) {
     const auto answer = Client(context.control_socket).get("/api/v1/status");
     if (!answer)
         return report_error(context, answer.error());
@@ -62,17 +63,23 @@ ExitCode run_status(const Context &context) {
     const auto snapshot = snapshot_from_json(answer->body);
     if (!snapshot)
         return report_error(context, snapshot.error());
+    if (ledger) {
+        context.out << (context.format == OutputFormat::json ? ledger_json(*snapshot)
+                                                             : format_ledger(*snapshot))
+                    << std::flush;
+        return all_explained(*snapshot) ? ExitCode::ok : ExitCode::degraded;
+    }
     context.out << (context.format == OutputFormat::json ? answer->body : format_status(*snapshot))
                 << std::flush;
     return snapshot->health == "ok" ? ExitCode::ok : ExitCode::degraded;
 }
 
-ExitCode run_watch(const Context &context, double period_s) {
+ExitCode run_watch(const Context &context, bool ledger, double period_s) {
     constexpr const char *clear_screen = "\033[H\033[2J";
     for (;;) {
         if (context.format == OutputFormat::text)
             context.out << clear_screen;
-        const auto code = run_status(context);
+        const auto code = run_status(context, ledger);
         if (code != ExitCode::ok && code != ExitCode::degraded)
             return code;
         std::this_thread::sleep_for(std::chrono::duration<double>(period_s));

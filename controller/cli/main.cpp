@@ -21,6 +21,7 @@ struct Arguments {
     std::string format = "text";
     std::vector<std::string> files;
     double watch_s = 0; // 0 = once
+    bool ledger = false;
     DropOptions drops;
     TopOptions top;
     ExplainOptions explain;
@@ -53,11 +54,14 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
         [&](const Context &c) { return run_check(c, arguments.files); })
         ->add_option("FILE", arguments.files, "Policy files")
         ->required();
-    add("status", "Show ports, rings and classes; exit code 4 while degraded", "sluicectl status --watch 1",
-        [&](const Context &c) {
-            return arguments.watch_s > 0 ? run_watch(c, arguments.watch_s) : run_status(c);
-        })
-        ->add_option("--watch", arguments.watch_s, "Repeat every so many seconds")
+    auto *status = add("status", "Show ports, rings and classes; exit code 4 while degraded",
+                       "sluicectl status --watch 1\n  sluicectl status --ledger", [&](const Context &c) {
+                           return arguments.watch_s > 0 ? run_watch(c, arguments.ledger, arguments.watch_s)
+                                                        : run_status(c, arguments.ledger);
+                       });
+    status->add_flag("--ledger", arguments.ledger,
+                     "Show what became of every frame, per port; exit code 4 when some are unexplained");
+    status->add_option("--watch", arguments.watch_s, "Repeat every so many seconds")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 3600.0));
     auto *drops =

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "control/ledger.hpp"
 #include "control/names.hpp"
 #include "core/clock.hpp"
 
@@ -179,7 +180,7 @@ PortState Loop::port_state(uint32_t index) const {
         state.sent_packets += tx.sent_packets;
         state.sent_bytes += tx.sent_bytes;
         for (unsigned i = SLUICE_CLASS_OUTCOMES; i < SLUICE_OUTCOMES; i++)
-            pass[i] += in.pass[i - SLUICE_CLASS_OUTCOMES];
+            pass[i] += in.outcome[i];
         for (unsigned i = 0; i < SLUICE_KDROPS; i++)
             drops[i] += tx.drops[i];
         if (maps.ring(index, cpu).produced)
@@ -192,6 +193,7 @@ PortState Loop::port_state(uint32_t index) const {
     for (const auto &port : ports_)
         if (port.port == index)
             fill_egress(state, port);
+    state.ledger = read_ledger(maps, index);
     return state;
 }
 
@@ -210,6 +212,12 @@ Snapshot Loop::snapshot() const {
         unix_seconds() - static_cast<double>(static_cast<int64_t>(monotonic_ns() - beat)) * 1e-9;
     for (uint32_t p = 0; p < policy_.source.ports.size(); p++)
         s.ports.push_back(port_state(p));
+    // Programs of others redirect frames that no port of ours received.
+    const auto &transitions = policy_.source.transitions;
+    if (std::none_of(transitions.begin(), transitions.end(),
+                     [](const Transition &t) { return t.forward == Forward::library; }))
+        s.unexplained_redirects =
+            unexplained_redirects(dataplane_.maps(), static_cast<uint32_t>(s.ports.size()));
     s.health = "ok";
     for (const auto &port : s.ports)
         if (!port.degraded.empty())

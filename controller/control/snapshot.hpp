@@ -68,6 +68,19 @@ struct FlowState {
     uint64_t bytes = 0, packets = 0, refused = 0; // counters since the bucket is the flow's
 };
 
+// What became of every frame of a port, from one consistent look at the counters (ledger.hpp):
+//   received = sum of `outcomes` + unexplained_received           of the frames that arrived on the port
+//   admitted = sent + pending + sum of kernel drops + unexplained_admitted    of those redirected to it
+struct Ledger {
+    uint64_t received = 0;
+    std::vector<Count> outcomes; // forward, mark, drop_*, pass_*
+    uint64_t admitted = 0, sent = 0;
+    uint64_t pending = 0; // between verdict and driver
+    std::vector<Count> kernel_drops;
+    int64_t unexplained_received = 0, unexplained_admitted = 0; // negative: frames that nobody announced
+    uint64_t in_flight = 0; // frames that moved while the counters were read: how exact the two are
+};
+
 struct PortState {
     std::string name, device;
     uint32_t ifindex = 0;
@@ -95,6 +108,7 @@ struct PortState {
     std::vector<TenantState> tenants; // of these transitions
     uint32_t flow_count = 0;          // buckets in use
     std::vector<FlowState> flows;     // the largest by backlog, then by bytes; at most kTopFlows
+    Ledger ledger;
 };
 
 struct Snapshot {
@@ -108,6 +122,8 @@ struct Snapshot {
     uint64_t ticks = 0, events = 0, events_lost = 0;
     bool asleep = false; // control loop idle
     double heartbeat_unix_s = 0;
+    // Frames that ports redirected and no port admitted; 0, and in library mode nobody can tell.
+    int64_t unexplained_redirects = 0;
     std::string health; // "" until attached, then "ok", "degraded: ..." or "failed: ..."
     std::vector<PortState> ports;
 };

@@ -1,6 +1,8 @@
 // The table itself, one function per scope. Row order is the order of the exposition and of docs/metrics.md.
 #include "metrics/catalogue.hpp"
 
+#include <cstdlib>
+
 #include "metrics/rows.hpp"
 
 namespace sluice {
@@ -140,6 +142,13 @@ std::vector<Metric> port_traffic_rows() {
         rows::port_reasons({"sluice_kernel_drop_packets_total", counter, "packets",
                             "Frames admitted towards the port and then lost by the kernel, by reason."},
                            &PortState::kernel_drops),
+        rows::port({"sluice_port_unexplained_packets", gauge, "packets",
+                    "Frames since the start that the ledger of the port cannot account for, received or "
+                    "admitted; not 0: a bug, or somebody else redirects into the port."},
+                   [](const PortState &p) {
+                       return static_cast<double>(std::abs(p.ledger.unexplained_received) +
+                                                  std::abs(p.ledger.unexplained_admitted));
+                   }),
     };
 }
 

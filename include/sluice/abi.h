@@ -35,7 +35,7 @@
 
 /* What became of a frame at ingress: each received frame ends in exactly one of these. Names: outcome_name(). */
 enum sluice_outcome {
-	/* decided by the class (counted per class) */
+	/* decided by the class (counted per class as well) */
 	SLUICE_FORWARD = 0,    /* redirected as it came */
 	SLUICE_MARK,           /* redirected with CE */
 	SLUICE_DROP_CODEL,     /* the flow's phantom delay stood above target for an interval */
@@ -43,10 +43,11 @@ enum sluice_outcome {
 	SLUICE_DROP_RING,      /* the TX ring itself is too far behind (port guard) */
 	SLUICE_CLASS_OUTCOMES, /* number of the above */
 
-	/* given to the kernel (counted per ingress port) */
+	/* given to the kernel */
 	SLUICE_PASS_NON_IP = SLUICE_CLASS_OUTCOMES, /* ARP, LLDP, ... : the kernel's business */
 	SLUICE_PASS_MALFORMED, /* headers that lie about their length: the kernel judges */
 	SLUICE_PASS_VLAN,      /* tagged, with forward: fib: the route belongs to the VLAN interface */
+	SLUICE_PASS_PPPOE,     /* PPPoE session, with forward: fib: the route belongs to the PPP interface */
 	SLUICE_PASS_MULTICAST, /* not a unicast frame, or link-local addresses */
 	SLUICE_PASS_OTHERHOST, /* not addressed to this port's MAC */
 	SLUICE_PASS_OPTIONS,   /* IPv4 options or hop-by-hop header: routers must look at them */
@@ -220,10 +221,10 @@ SLUICE_SIZE(sluice_class_count, 128);
 struct sluice_port_count {
 	__u64 received_packets;
 	__u64 received_bytes;                /* frame bytes, as the device counts them */
-	__u64 pass[SLUICE_OUTCOMES - SLUICE_CLASS_OUTCOMES];
-	__u64 reserved[2];
+	__u64 outcome[SLUICE_OUTCOMES];      /* of the frames received here: their sum is received_packets */
+	__u64 reserved[4];
 } SLUICE_ALIGNED;
-SLUICE_SIZE(sluice_port_count, 128);
+SLUICE_SIZE(sluice_port_count, 192);
 
 /* Per CPU and egress port. Writers: ingress and the egress hooks, on that CPU, never at the same time. */
 struct sluice_tx {
@@ -233,10 +234,11 @@ struct sluice_tx {
 	__u32 ring;           /* index of the ring that this CPU feeds */
 	__u64 sent_packets;
 	__u64 sent_bytes;     /* on the wire */
+	__u64 admitted_packets; /* verdict "redirect to this port": all of them end in sent_packets or drops */
 	__u64 drops[SLUICE_KDROPS];
 	struct sluice_codel guard; /* on the ring's head-of-line sojourn */
 	__u32 in_bulk;        /* devmap hook: frames behind the producer that the driver has not taken yet */
-	__u32 reserved0[3];
+	__u32 reserved0;
 	__u32 pending[SLUICE_PENDING]; /* wire bytes of each */
 	__u64 sojourn[SLUICE_DELAY_BUCKETS]; /* frames by the age of the ring's head when their bulk had entered */
 	__u64 sojourn_ns;     /* its sum over these frames */

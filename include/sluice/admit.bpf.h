@@ -342,6 +342,7 @@ SLUICE_INLINE void sluice_note_redirect(const struct sluice_request *q, const st
 {
 	a->tx->pending[a->tx->head & (SLUICE_PENDING - 1)] = q->wire;
 	a->tx->head++;
+	a->tx->admitted_packets++;
 }
 
 #endif

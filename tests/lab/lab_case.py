@@ -78,6 +78,10 @@ class LabCase(unittest.TestCase):
     noisy = False  # some run of this test met a machine that stalled
 
     def explained(self, accounts: dict, quiet: bool) -> None:
+        """Two ledgers: that of the lab, whose counters are not sluice's, and sluice's own since its start."""
+        open_items = unexplained(accounts["status"])
+        if quiet and open_items:
+            raise Unexplained(f"sluicectl status --ledger: {open_items}")
         if not quiet or accounts["unexplained"]:
             raise Unexplained(f"{accounts['unexplained']} frames of {accounts['received']} unexplained, "
                               f"quiet: {quiet}; {accounts['verdicts']} {accounts['devices']}")
@@ -143,6 +147,14 @@ def probe(lab: Lab, seconds: float) -> dict:
     """A sparse UDP ping, 200 a second: sent, lost, rtt_ms."""
     return json.loads(run([lab.binary("udp_probe"), "ping", "--to", SINK_IP, "--port", str(PROBE_PORT), "--seconds",
                            str(seconds), "--linger-ms", "500", "--window", f"0:{seconds}"], lab.source))["windows"][0]
+
+
+def unexplained(status: dict) -> dict[str, dict]:
+    """The ledgers of a quiet router's status that do not come out even."""
+    keys = ("unexplained_received", "unexplained_admitted", "pending", "in_flight")
+    if status.get("unexplained_redirects"):
+        return {"redirected, but admitted to no port": status["unexplained_redirects"]}
+    return {port["name"]: port["ledger"] for port in status.get("ports", []) if any(port["ledger"][key] for key in keys)}
 
 
 def port(status: dict, name: str = "wan") -> dict:

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from threading import Thread
 
 from lab import Lab
-from lab_case import LabCase, counters, once_more_when_noisy, port, sluice, wire_mbit
+from lab_case import LabCase, counters, flood, once_more_when_noisy, port, sluice, unexplained, wire_mbit
 from netns import in_namespace
 from scene import SCENES
 from treatments import Sluice
@@ -96,6 +97,30 @@ class Reload(LabCase):
         self.assertLessEqual(slower, 1.04 * 25)
         self.assertGreaterEqual(slower, 0.85 * 25)
         self.assertLessEqual(figures["probe_loss"], 0.01)
+
+    def test_the_ledger_is_even_while_classes_come_and_go(self) -> None:
+        """Whatever classes counted before they went is not lost; asked under load, nothing is called missing."""
+        treatment = sluice()
+        with self.lab(treatment) as lab:
+            good = treatment.policy_text(lab)
+            load = Thread(target=flood, args=(lab, "150mbit", 4))
+            load.start()
+            moved = []
+            for i in range(20):
+                treatment.running_policy.write_text(good + ("    classes: diffserv4\n" if i % 2 == 0 else ""))
+                self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)
+                ledger = sluicectl(lab, treatment, "status", "--ledger", "-o", "json")
+                self.assertEqual(ledger.returncode, OK, ledger.stdout)
+                moved += [one["in_flight"] for one in json.loads(ledger.stdout)["ports"]]
+                time.sleep(0.1)
+            load.join()
+            self.assertTrue(lab.wait_quiet(0.2))
+            wan, lan = port(treatment.status(lab))["ledger"], port(treatment.status(lab), "lan")["ledger"]
+            self.note(received=lan["received"], admitted=wan["admitted"], sent=wan["sent"], most_moved=max(moved))
+            self.assertEqual(unexplained(treatment.status(lab)), {})
+            self.assertEqual(wan["sent"], lab.link.command("stats")["forward"]["received"])
+            self.assertGreater(wan["admitted"], 2000)
+            self.assertGreater(lan["received"], wan["admitted"])
 
     def test_other_devices_need_a_restart(self) -> None:
         """Refused as a whole, with the cure; the running policy stays."""

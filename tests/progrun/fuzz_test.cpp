@@ -14,6 +14,7 @@ FrameSpec any_spec(std::mt19937 &random) {
     FrameSpec s;
     s.family = upto(12) ? (upto(2) ? 4 : 6) : 0;
     s.tags = upto(4) ? 0 : static_cast<int>(upto(3));
+    s.pppoe = upto(4) == 0;
     constexpr Proto kProtos[] = {Proto::icmp, Proto::tcp, Proto::udp, Proto::icmp6, Proto::sctp, Proto::none};
     s.proto = kProtos[upto(6)];
     s.tos = static_cast<uint8_t>(random());

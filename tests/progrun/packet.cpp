@@ -100,6 +100,20 @@ void append_ipv6(Frame &f, const FrameSpec &s, const Frame &body) {
     }
 }
 
+// IP packet; behind what is not IP, `payload` zeros.
+void append_packet(Frame &f, const FrameSpec &s) {
+    if (s.family == 0) {
+        f.resize(f.size() + s.payload);
+        return;
+    }
+    const Frame body = transport(s);
+    if (s.family == 4)
+        append_ipv4(f, s, body);
+    else
+        append_ipv6(f, s, body);
+    append(f, body.data(), body.size());
+}
+
 } // namespace
 
 Frame build(const FrameSpec &s) {
@@ -110,22 +124,28 @@ Frame build(const FrameSpec &s) {
         append(f, "\x88\xa8\x00\x07", 4);
     if (s.tags >= 1)
         append(f, "\x81\x00\x00\x05", 4);
-    append16(f, s.family == 4 ? 0x0800 : s.family == 6 ? 0x86dd : 0x0806);
-    if (s.family == 0) {
+    if (s.pppoe)
+        append(f, "\x88\x64\x11\x00\x12\x34\x00\x00", 8); // the length comes last
+    const size_t session = f.size();
+    append16(f, s.pppoe ? (s.family == 4   ? 0x0021
+                           : s.family == 6 ? 0x0057
+                                           : 0xc021)
+                        : (s.family == 4   ? 0x0800
+                           : s.family == 6 ? 0x86dd
+                                           : 0x0806));
+    if (s.family == 0 && s.pppoe) {
+        append(f, "\x09\x01\x00\x08\xca\xfe\xf0\x0d", 8);
+    } else if (s.family == 0) {
         append(f, "\0\1\x08\0\6\4\0\1", 8);
-        f.resize(f.size() + 20 + s.payload);
-        return f;
+        f.resize(f.size() + 20);
     }
-    const Frame body = transport(s);
-    if (s.family == 4)
-        append_ipv4(f, s, body);
-    else
-        append_ipv6(f, s, body);
-    append(f, body.data(), body.size());
+    append_packet(f, s);
+    if (s.pppoe)
+        put16(f, session - 2, static_cast<uint32_t>(f.size() - session));
     return f;
 }
 
-size_t l3_offset(const Frame &f) {
+size_t l2_payload(const Frame &f) {
     size_t at = 12;
     for (int tags = 0; tags < 2 && at + 6 <= f.size() && (get16(f, at) == 0x8100 || get16(f, at) == 0x88a8);
          tags++)
@@ -133,9 +153,14 @@ size_t l3_offset(const Frame &f) {
     return at + 2;
 }
 
+size_t l3_offset(const Frame &f) {
+    const size_t at = l2_payload(f);
+    return at + 8 <= f.size() && get16(f, at - 2) == 0x8864 ? at + 8 : at;
+}
+
 bool ipv4_checksum_right(const Frame &f) {
     const size_t at = l3_offset(f);
-    if (at > f.size() || get16(f, at - 2) != 0x0800 || f.size() < at + 20)
+    if (at > f.size() || get16(f, at - 2) != (at > l2_payload(f) ? 0x0021 : 0x0800) || f.size() < at + 20)
         return true;
     return checksum(f, at, std::min<size_t>((f[at] & 15) * 4u, f.size() - at)) == 0;
 }

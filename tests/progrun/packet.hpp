@@ -17,8 +17,9 @@ constexpr Mac kSlowMac{2, 0, 0, 0, 2, 1}, kSinkMac{2, 0, 0, 0, 2, 2}; // egress 
 enum class Proto : uint8_t { icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132, none = 59 };
 
 struct FrameSpec {
-    int family = 4; // 4, 6, 0 = ARP
-    int tags = 0;   // 0, 1 = 802.1Q, 2 = 802.1ad + 802.1Q
+    int family = 4;     // 4, 6, 0 = ARP, or in a PPPoE session an LCP echo request
+    int tags = 0;       // 0, 1 = 802.1Q, 2 = 802.1ad + 802.1Q
+    bool pppoe = false; // in a PPPoE session, behind the tags
     Proto proto = Proto::udp;
     uint8_t tos = 0, ttl = 64;
     uint16_t sport = 1000, dport = 2000;
@@ -33,7 +34,8 @@ struct FrameSpec {
 
 Frame build(const FrameSpec &spec);
 
-size_t l3_offset(const Frame &frame);
+size_t l2_payload(const Frame &frame);        // behind the VLAN tags
+size_t l3_offset(const Frame &frame);         // behind the PPPoE header as well
 bool ipv4_checksum_right(const Frame &frame); // true as well for what is not IPv4
 void set_ce(Frame &frame);
 // One hop: MAC addresses, TTL or hop limit, IPv4 checksum computed afresh.

@@ -188,8 +188,10 @@ Totals World::totals() {
             t.admitted_bytes += count.admitted_bytes;
         }
         const sluice_port_count &count = maps().port_count(kLan, cpu);
+        for (size_t o = 0; o < SLUICE_OUTCOMES; o++)
+            t.of_port[o] += count.outcome[o];
         for (size_t o = SLUICE_CLASS_OUTCOMES; o < SLUICE_OUTCOMES; o++)
-            t.outcome[o] += count.pass[o - SLUICE_CLASS_OUTCOMES];
+            t.outcome[o] += count.outcome[o];
         t.received += count.received_packets;
         t.received_bytes += count.received_bytes;
     }

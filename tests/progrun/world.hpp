@@ -30,7 +30,8 @@ struct Reply {
 
 // Counters of everything, summed over CPUs: outcome() differences are what a frame became.
 struct Totals {
-    std::array<uint64_t, SLUICE_OUTCOMES> outcome{};
+    std::array<uint64_t, SLUICE_OUTCOMES> outcome{}; // of classes, and of the port what no class decides
+    std::array<uint64_t, SLUICE_OUTCOMES> of_port{}; // of the port the frames came in by
     std::array<uint64_t, SLUICE_WOULDS> would{};
     uint64_t received = 0, received_bytes = 0, admitted_bytes = 0;
 };

@@ -8,6 +8,7 @@
 
 #include "api/server.hpp"
 #include "cli/commands.hpp"
+#include "cli/ledger_format.hpp"
 #include "cli/status_format.hpp"
 #include "cli/tc_units.hpp"
 
@@ -105,6 +106,53 @@ TEST(Status, PrintsAnEmptySnapshotWithoutInventingState) {
     EXPECT_EQ(format_status(Snapshot{}), "sluice  policy - generation 0 sha256 -\n health starting\n");
 }
 
+PortState with_ledger() {
+    PortState p{.name = "wan", .device = "eth1"};
+    p.ledger.received = 12;
+    p.ledger.outcomes = {{"forward", 7}, {"mark", 0}, {"drop_codel", 2}, {"pass_ttl", 3}, {"pass_local", 0}};
+    p.ledger.admitted = 1000;
+    p.ledger.sent = 990;
+    p.ledger.pending = 4;
+    p.ledger.kernel_drops = {{"ring_full", 6}, {"no_device", 0}};
+    return p;
+}
+
+TEST(LedgerText, HasEveryVerdictAndLossAndTheReasonsThatOccurred) {
+    EXPECT_EQ(format_ledger(with(with_ledger())), "port wan dev eth1\n"
+                                                  " received                       12\n"
+                                                  "   forward                       7\n"
+                                                  "   mark                          0\n"
+                                                  "   drop_codel                    2\n"
+                                                  "   pass_ttl                      3\n"
+                                                  "   unexplained                   0\n"
+                                                  " admitted                     1000\n"
+                                                  "   sent                        990\n"
+                                                  "   pending                       4\n"
+                                                  "   ring_full                     6\n"
+                                                  "   no_device                     0\n"
+                                                  "   unexplained                   0\n");
+}
+
+TEST(LedgerText, SaysHowManyFramesMovedWhileItWasRead) {
+    auto port = with_ledger();
+    port.ledger.in_flight = 17;
+    EXPECT_TRUE(has(format_ledger(with(port)), "\n moved meanwhile                17\n"))
+        << format_ledger(with(port));
+}
+
+TEST(LedgerText, OneUnexplainedFrameOfOnePortIsEnough) {
+    EXPECT_TRUE(all_explained(with(with_ledger())));
+    auto lost = with(with_ledger()), foreign = with(with_ledger());
+    lost.ports[0].ledger.unexplained_received = 1;
+    foreign.ports[0].ledger.unexplained_admitted = -1;
+    auto nowhere = with(with_ledger());
+    nowhere.unexplained_redirects = 2;
+    EXPECT_FALSE(all_explained(nowhere));
+    EXPECT_TRUE(has(format_ledger(nowhere), "admitted to no port: 2\n")) << format_ledger(nowhere);
+    EXPECT_FALSE(all_explained(lost));
+    EXPECT_FALSE(all_explained(foreign));
+}
+
 TEST(TcUnits, RateHasFourDigitsAndFactorsOf1000) {
     EXPECT_EQ(tc_rate(0), "0bit");
     EXPECT_EQ(tc_rate(100), "800bit");
@@ -168,7 +216,7 @@ class Commands : public testing::Test {
 
 TEST_F(Commands, StatusPrintsWhatTheDaemonKnows) {
     serve(with(wan()));
-    EXPECT_EQ(run_status(context), ExitCode::ok);
+    EXPECT_EQ(run_status(context, false), ExitCode::ok);
     EXPECT_EQ(out.str(), format_status(with(wan())));
 }
 
@@ -177,12 +225,29 @@ TEST_F(Commands, StatusOfADegradedDaemonHasItsOwnExitCode) {
     snapshot.health = "degraded: port wan has no ring reader";
     serve(snapshot);
     context.format = OutputFormat::json;
-    EXPECT_EQ(run_status(context), ExitCode::degraded);
+    EXPECT_EQ(run_status(context, false), ExitCode::degraded);
     EXPECT_TRUE(has(out.str(), "\"health\": \"degraded: port wan")) << out.str();
 }
 
+TEST_F(Commands, TheLedgerAloneDecidesTheExitCodeOfTheLedger) {
+    auto snapshot = with(with_ledger());
+    snapshot.health = "degraded: no reader";
+    serve(snapshot);
+    EXPECT_EQ(run_status(context, true), ExitCode::ok);
+    EXPECT_EQ(out.str(), format_ledger(snapshot));
+    server.reset();
+    snapshot.ports[0].ledger.unexplained_admitted = 3;
+    serve(snapshot);
+    context.format = OutputFormat::json;
+    out.str("");
+    EXPECT_EQ(run_status(context, true), ExitCode::degraded);
+    EXPECT_TRUE(has(out.str(), "\"unexplained_admitted\": 3")) << out.str();
+    EXPECT_TRUE(has(out.str(), "\"name\": \"wan\"")) << out.str();
+    EXPECT_FALSE(has(out.str(), "capacity")) << out.str();
+}
+
 TEST_F(Commands, AnAbsentDaemonIsNamedBySocketWithACure) {
-    EXPECT_EQ(run_status(context), ExitCode::failed);
+    EXPECT_EQ(run_status(context, false), ExitCode::failed);
     EXPECT_TRUE(has(err.str(), context.control_socket + ": No such file or directory")) << err.str();
     EXPECT_TRUE(has(err.str(), "systemctl start sluiced")) << err.str();
     EXPECT_EQ(out.str(), "");

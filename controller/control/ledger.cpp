@@ -1,0 +1,108 @@
+#include "control/ledger.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "control/names.hpp"
+#include "dataplane/maps.hpp"
+
+namespace sluice {
+namespace {
+
+// Other CPUs write the counters: each look is a new one, in program order.
+template <class T> T look(const T &counter) {
+    return __atomic_load_n(&counter, __ATOMIC_SEQ_CST);
+}
+
+uint64_t received_by(const Maps &maps, uint32_t port) {
+    uint64_t frames = 0;
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+        frames += look(maps.port_count(port, cpu).received_packets);
+    return frames;
+}
+
+using Outcomes = std::array<uint64_t, SLUICE_OUTCOMES>;
+
+Outcomes outcomes_of(const Maps &maps, uint32_t port) {
+    Outcomes frames{};
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+        for (size_t i = 0; i < frames.size(); i++)
+            frames[i] += look(maps.port_count(port, cpu).outcome[i]);
+    return frames;
+}
+
+uint64_t sum(const Outcomes &outcomes) {
+    return std::accumulate(outcomes.begin(), outcomes.end(), uint64_t{0});
+}
+
+uint64_t admitted_to(const Maps &maps, uint32_t port) {
+    uint64_t frames = 0;
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+        frames += look(maps.tx_of(port, cpu).admitted_packets);
+    return frames;
+}
+
+// What the egress hooks know of them.
+struct Departed {
+    uint64_t sent = 0, pending = 0;
+    std::array<uint64_t, SLUICE_KDROPS> drops{};
+
+    uint64_t total() const { return std::accumulate(drops.begin(), drops.end(), sent + pending); }
+};
+
+Departed departed_by(const Maps &maps, uint32_t port) {
+    Departed d;
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
+        const sluice_tx &tx = maps.tx_of(port, cpu);
+        d.sent += look(tx.sent_packets);
+        for (size_t i = 0; i < d.drops.size(); i++)
+            d.drops[i] += look(tx.drops[i]);
+        const uint32_t tail = look(tx.tail);
+        d.pending += static_cast<uint32_t>(std::max(static_cast<int32_t>(look(tx.head) - tail), 0));
+    }
+    return d;
+}
+
+uint64_t redirected_by(const Maps &maps, uint32_t ports) {
+    uint64_t frames = 0;
+    for (uint32_t port = 0; port < ports; port++)
+        for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+            for (unsigned outcome : {SLUICE_FORWARD, SLUICE_MARK})
+                frames += look(maps.port_count(port, cpu).outcome[outcome]);
+    return frames;
+}
+
+} // namespace
+
+Ledger read_ledger(const Maps &maps, uint32_t port) {
+    Ledger ledger;
+    const Departed gone = departed_by(maps, port);
+    ledger.admitted = admitted_to(maps, port);
+    const Comparison out{gone.total(), ledger.admitted, departed_by(maps, port).total()};
+    const Outcomes outcomes = outcomes_of(maps, port);
+    ledger.received = received_by(maps, port);
+    const Comparison in{sum(outcomes), ledger.received, sum(outcomes_of(maps, port))};
+    for (unsigned i = 0; i < SLUICE_OUTCOMES; i++)
+        ledger.outcomes.push_back({std::string(outcome_name(i)), outcomes[i]});
+    ledger.sent = gone.sent;
+    ledger.pending = gone.pending;
+    for (unsigned i = 0; i < SLUICE_KDROPS; i++)
+        ledger.kernel_drops.push_back({std::string(kernel_drop_name(i)), gone.drops[i]});
+    ledger.unexplained_received = in.unexplained();
+    ledger.unexplained_admitted = out.unexplained();
+    ledger.in_flight = in.in_flight() + out.in_flight();
+    return ledger;
+}
+
+// A program counts a frame as redirected after the port has admitted it.
+int64_t unexplained_redirects(const Maps &maps, uint32_t ports) {
+    Comparison c;
+    c.before = redirected_by(maps, ports);
+    for (uint32_t port = 0; port < ports; port++)
+        c.up += admitted_to(maps, port);
+    c.after = redirected_by(maps, ports);
+    return -c.unexplained();
+}
+
+} // namespace sluice
