@@ -22,9 +22,10 @@ namespace {
 // A scraper keeps one connection, a browser six. The limit per address leaves room for many of them behind
 // one proxy, the total for several hosts that misbehave at the same time. Unix sockets have no address to
 // limit.
-constexpr unsigned max_connections = 256;
-// Half of it: each of the two threads takes half of the connections, and one of them always has room.
-constexpr unsigned max_silent_connections = max_connections / 2;
+constexpr unsigned max_connections = 512;
+// Each of the two threads takes half of the connections: both have room for as many again that were evicted
+// and are not closed yet.
+constexpr unsigned max_silent_connections = max_connections / 4;
 constexpr unsigned max_connections_per_ip = 64;
 constexpr unsigned idle_timeout_s = 10;
 constexpr size_t max_request_header_bytes = 16 * 1024; // libmicrohttpd's memory per connection

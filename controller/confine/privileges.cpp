@@ -24,7 +24,8 @@ struct Identity {
 
 Result<Identity> identity(const std::string &user) {
     if (user.empty()) {
-        const bool may = geteuid() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID); // not in a container
+        const bool may =
+            geteuid() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID); // not in a container
         const group *g = may ? getgrnam(group_name) : nullptr;
         return Identity{-1, g ? static_cast<int>(g->gr_gid) : -1};
     }

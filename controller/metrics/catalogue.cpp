@@ -53,9 +53,9 @@ Metric policy_reloads() {
 
 Metric policy_rollbacks() {
     return rows::make({"sluice_policy_rollbacks_total", counter, "rollbacks",
-                       "Changes back to the policy before, by cause: asked for, or a policy on trial that "
+                       "Changes back to the policy before, by reason: asked for, or a policy on trial that "
                        "nobody confirmed."},
-                      {"cause"}, [](const Scrape &scrape) {
+                      {"reason"}, [](const Scrape &scrape) {
                           const auto &s = scrape.snapshot;
                           return std::vector<Sample>{
                               {{"operator"}, static_cast<double>(s.rollbacks_asked)},

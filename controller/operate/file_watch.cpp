@@ -60,17 +60,16 @@ Result<FileWatch> FileWatch::open() {
 
 bool FileWatch::add_folders() {
     complete_ = true;
+    bool added = false;
     for (const auto &[folder, entries] : names_) {
         const int watch = inotify_add_watch(inotify_.get(), folder.c_str(), mask);
-        if (watch < 0)
-            complete_ = false;
-        else
-            folders_[watch] = folder;
+        complete_ = complete_ && watch >= 0;
+        added |= watch >= 0 && folders_.insert_or_assign(watch, folder).second;
     }
-    return complete_;
+    return added;
 }
 
-void FileWatch::follow(const std::vector<std::string> &files) {
+bool FileWatch::follow(const std::vector<std::string> &files) {
     files_ = files;
     names_.clear();
     for (const auto &file : files_)
@@ -81,7 +80,7 @@ void FileWatch::follow(const std::vector<std::string> &files) {
             inotify_rm_watch(inotify_.get(), it->first);
         it = wanted ? std::next(it) : folders_.erase(it);
     }
-    add_folders();
+    return add_folders();
 }
 
 // True when an entry of ours is among what happened.

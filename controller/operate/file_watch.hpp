@@ -23,8 +23,9 @@ class FileWatch {
 
     static Result<FileWatch> open();
 
-    // From now on these. Folders that do not exist (yet) are looked for again in wait().
-    void follow(const std::vector<std::string> &files);
+    // From now on these. Folders that do not exist (yet) are looked for again in wait(). True when a folder
+    // is watched that was not before: what is in it may have changed unseen.
+    bool follow(const std::vector<std::string> &files);
     // Nothing has happened since the last wait() or follow(), and nobody is writing.
     bool at_rest();
     // Until something may have changed and nobody writes any more, or `timeout` is over, or stop is asked
@@ -34,7 +35,7 @@ class FileWatch {
   private:
     explicit FileWatch(Fd inotify) : inotify_(std::move(inotify)) {}
     bool take_events();
-    bool add_folders();
+    bool add_folders(); // true when there is a new one
 
     Fd inotify_;
     std::vector<std::string> files_;

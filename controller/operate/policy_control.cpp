@@ -263,8 +263,8 @@ void PolicyControl::run_watch(const std::stop_token &stop) {
     watch->follow({policy_file_});
     while (!stop.stop_requested()) {
         LoadResult loaded = load_policy_file(policy_file_);
-        const auto files = files_of(loaded);
-        watch->follow(files);
+        if (watch->follow(files_of(loaded)))
+            continue;
         if (!watch->at_rest())
             watch->wait(stop, FileWatch::settle); // it changes while it is read: look again
         else if (watched_change(std::move(loaded)))

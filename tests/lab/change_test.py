@@ -107,7 +107,8 @@ class Swap(LabCase):
                 sender.finish()
             receiver.finish()
             status = control.get("/api/v1/status")[1]
-            outcomes = {row["name"]: row["packets"] for cls in port(status)["classes"] for row in cls["outcomes"]}
+            control.close()
+            outcomes = [row for cls in port(status)["classes"] for row in cls["outcomes"] if row["packets"]]
             self.note(swaps=SWAPS, seconds=took_s, sent=sender.sent, received=sum(receiver.by_dscp.values()),
                       by_dscp=dict(receiver.by_dscp), fallen=fallen)
             self.assertEqual(set(receiver.by_dscp), set(WHOLE), "a packet saw half of each policy")
