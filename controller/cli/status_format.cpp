@@ -134,6 +134,10 @@ std::string format_status(const Snapshot &s) {
                       number(s.policy_generation) + " sha256 " +
                       or_dash(s.policy_sha256.substr(0, short_hash)) + (s.asleep ? " idle" : "") +
                       "\n health " + (s.health.empty() ? "starting" : s.health) + "\n";
+    if (s.policy_source == "applied")
+        out += " policy by sluicectl apply, the policy file says otherwise: sluicectl plan\n";
+    if (s.confirm_until_unix_s)
+        out += " policy on trial: sluicectl confirm keeps it, sluicectl rollback ends it\n";
     for (const auto &port : s.ports)
         out += port_lines(port);
     return out;

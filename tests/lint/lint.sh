@@ -25,8 +25,10 @@ rule controller/policy core
 rule controller/dataplane core policy
 rule controller/control core policy dataplane
 rule controller/telemetry core control policy
+rule controller/operate core policy
+rule controller/confine core
 rule controller/metrics core control
-rule controller/api core control metrics policy telemetry
+rule controller/api core control metrics operate policy telemetry
 rule controller/cli core control api policy telemetry
 
 if git ls-files 'bpf_ingress/*' | xargs grep -nE '#include ["<].*bpf_egress' ||

@@ -388,7 +388,7 @@ TEST(File, errors_name_the_file) {
     EXPECT_EQ(load_policy_file("/dev/zero").diagnostics.at(0).message, "not a regular file");
 }
 
-TEST(File, writable_by_everybody_is_a_warning) {
+TEST(File, writable_by_everybody_is_refused) {
     std::string path = testing::TempDir() + "sluice-policy-XXXXXX";
     const int fd = mkstemp(path.data());
     ASSERT_GE(fd, 0);
@@ -400,9 +400,9 @@ TEST(File, writable_by_everybody_is_a_warning) {
     chmod(path.c_str(), 0644);
     const LoadResult safe = load_policy_file(path);
     unlink(path.c_str());
-    ASSERT_TRUE(open_to_all.policy);
+    EXPECT_FALSE(open_to_all.policy);
     ASSERT_EQ(open_to_all.diagnostics.size(), 1u);
-    EXPECT_EQ(open_to_all.diagnostics[0].severity, Diagnostic::warning);
+    EXPECT_NE(open_to_all.diagnostics[0].message.find("chmod o-w " + path), std::string::npos);
     ASSERT_TRUE(safe.policy);
     EXPECT_TRUE(safe.diagnostics.empty());
 }
