@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "core/capabilities.hpp"
 #include "core/clock.hpp"
 #include "policy/load.hpp"
 
@@ -30,6 +31,8 @@ Result<> Daemon::start() {
     if (!loaded.policy)
         return fail("policy " + options_.policy_file + " is not valid",
                     "the messages above say where and why");
+    if (auto allowed = check_capabilities(); !allowed)
+        return allowed;
     const CompiledPolicy policy = compile(std::move(*loaded.policy));
     auto dataplane = Dataplane::load(policy, options_.dataplane);
     if (!dataplane)
