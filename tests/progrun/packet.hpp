@@ -35,6 +35,7 @@ Frame build(const FrameSpec &spec);
 
 size_t l3_offset(const Frame &frame);
 bool ipv4_checksum_right(const Frame &frame); // true as well for what is not IPv4
+void fix_ipv4_checksum(Frame &frame, size_t l3_offset); // the header lies within the frame
 void set_ce(Frame &frame);
 // One hop: MAC addresses, TTL or hop limit, IPv4 checksum computed afresh.
 void route_hop(Frame &frame, const Mac &dmac, const Mac &smac);
