@@ -190,8 +190,8 @@ void Loop::publish_law(const ClassRuntime &c) {
 }
 
 double Loop::guard_limit_s(const PortRuntime &port) {
-    const double frame_s =
-        port.config.mtu_bytes / std::max(port.capacity.link_bytes_per_s, granted(port.capacity));
+    const double link = port.capacity.link_bytes_per_s;
+    const double frame_s = port.config.mtu_bytes / (link > 0 ? link : granted(port.capacity));
     const double ring_s = frame_s * port.capacity.last.size;
     const double bulk_s = std::max(kGuardLimit_s, kGuardFrames * frame_s);
     return ring_s > 0 ? std::min(bulk_s, ring_s * 0.9) : bulk_s;
