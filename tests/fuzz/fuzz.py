@@ -31,12 +31,12 @@ class Target:
 
 TARGETS = {
     "policy": Target(4_000, 4096, ["policies", "tests/unit/data/policy/good", "tests/unit/data/policy/bad"], words=True),
-    "units": Target(200_000, 64),
-    "web_config": Target(8_000, 2048),
+    "units": Target(50_000, 64),
+    "web_config": Target(3_000, 2048),
     "routes": Target(8_000, 1024),
     "json": Target(20_000, 4096),
-    "server": Target(2_000, 32_768),
-    "frame": Target(150_000, 2048),
+    "server": Target(400, 4096),
+    "frame": Target(60_000, 2048),
 }
 
 

@@ -28,9 +28,7 @@ inline Handlers handlers() {
         return page;
     };
     h.history = [](double) { return std::vector<HistoryPoint>{{.unix_s = 1'700'000'000, .ports = {}}}; };
-    h.explain = [](const PacketKey &key) {
-        return std::vector<Explanation>(key.in.empty() ? 1 : 0);
-    };
+    h.explain = [](const PacketKey &key) { return std::vector<Explanation>(key.in.empty() ? 1 : 0); };
     return h;
 }
 
