@@ -101,6 +101,7 @@ class Loop {
     void publish(PortRuntime &port, uint32_t index, uint64_t now_ns);
     void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
+    static double guard_limit_s(const PortRuntime &port);
     void fall_asleep(const std::stop_token &stop);
     ClassTotals totals(const ClassRuntime &c) const;
     const CompiledClass &config_of(const ClassRuntime &c) const;

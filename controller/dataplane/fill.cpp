@@ -49,22 +49,23 @@ Result<> add_prefixes(int trie, const CompiledPolicy &policy, uint32_t generatio
     return {};
 }
 
-// Buckets keep the finish of flows that were there when the class ids were in use before. Virtual time begins
-// above all of them, or these flows would seem to have a backlog: no class serves more than 16 bytes/ns.
-uint64_t first_vt(uint64_t now_ns) {
-    return now_ns * 16;
+// Virtual time at which a generation begins: beyond every `finish` that buckets may still hold from a policy
+// before, since no class was ever served faster than this. Else a flow would owe what it owed then.
+uint64_t first_vt() {
+    constexpr uint64_t kMostBytesPerNs = 64; // SLUICE_HORIZON_NS has the same bound
+    return monotonic_ns() * kMostBytesPerNs;
 }
 
 void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
-    const uint64_t vt = first_vt(monotonic_ns());
+    const uint64_t vt = first_vt();
     for (uint32_t c = 0; c < maps.class_rows(); c++) {
         maps.classes[base + c] = sluice_class{};
         maps.delays[base + c] = sluice_delays{};
         for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
             maps.class_counts[(base + c) * maps.cpus + cpu] = sluice_class_count{};
         for (auto &share : maps.classes[base + c].share) { // admits all until the control loop publishes
-            share.target_bytes = share.step_bytes = share.short_limit_bytes = share.limit_bytes = ~0ull >> 2;
             share.vt0 = vt;
+            share.target_bytes = share.step_bytes = share.short_limit_bytes = share.limit_bytes = ~0ull >> 2;
         }
     }
     for (const auto &t : policy.transitions)

@@ -220,7 +220,7 @@ struct sluice_class {
 	__u8 mark;            /* 1: signal ECT packets with CE instead of a drop */
 	__u8 law;             /* enum sluice_law */
 	__u8 remark;          /* SLUICE_REMARK | DSCP, 0 = leave it */
-	__u8 reserved0;
+	__u8 crowded;         /* 1: more waits than the class may have waiting; who has nothing waiting stays out */
 	union {
 		struct sluice_codel_params codel;
 		struct sluice_pi2_params pi2;

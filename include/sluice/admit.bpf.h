@@ -197,6 +197,15 @@ SLUICE_INLINE int sluice_ask_pi2(struct sluice_flow *f, const struct sluice_clas
 	       sluice_pi2_signal(&f->pi2, l4s, (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32());
 }
 
+/* So many flows that one frame of each is more than the class may have waiting: a flood of forged addresses looks like
+ * that. No flow's own limit helps then, so flows that are not waiting yet stay out. Only while somebody keeps the flag
+ * up to date. */
+SLUICE_INLINE int sluice_crowded(const struct sluice_class *c, const struct sluice_flow *f,
+				 const struct sluice_control *control, __u64 now)
+{
+	return c->crowded && !f->listed && (__s64)(now - control->heartbeat_ns) < (__s64)SLUICE_HORIZON_NS;
+}
+
 /* The law of a flow, and what becomes of its signal. */
 SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
 				    const struct sluice_request *q, __u64 lag, __u64 now, __u64 *delay_ns)
@@ -373,6 +382,8 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 		a->outcome = SLUICE_MARK;
 	else if (guard != SLUICE_GUARD_QUIET)
 		a->outcome = SLUICE_DROP_RING;
+	else if (sluice_crowded(c, f, rows->control, now))
+		a->outcome = SLUICE_DROP_LIMIT;
 	else
 		a->outcome = sluice_flow_law(f, c, s, q, lag, now, &a->delay_ns);
 	if (a->outcome > SLUICE_MARK) {

@@ -140,12 +140,10 @@ bool ipv4_checksum_right(const Frame &f) {
     return checksum(f, at, std::min<size_t>((f[at] & 15) * 4u, f.size() - at)) == 0;
 }
 
-namespace {
 void fix_ipv4_checksum(Frame &f, size_t at) {
     put16(f, at + 10, 0);
     put16(f, at + 10, checksum(f, at, (f[at] & 15) * 4u));
 }
-} // namespace
 
 void set_ce(Frame &f) {
     const size_t at = l3_offset(f);
