@@ -44,6 +44,8 @@ struct ExplainOptions {
         in; // as the API takes them; empty = not given
 };
 ExitCode run_explain(const Context &context, const ExplainOptions &options);
+// Without names: every interface of this network namespace.
+ExitCode run_features(const Context &context, const std::vector<std::string> &devices);
 ExitCode run_reload(const Context &context);
 
 struct ApplyOptions {

@@ -95,6 +95,11 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
     explain->add_option("--length", arguments.explain.length, "Bytes of the frame");
     explain->add_option("--in", arguments.explain.in,
                         "Port of the policy that it arrives at; all where not given");
+    add("features",
+        "Say what this kernel and its interfaces can do for sluice, what is missing, and the cure",
+        "sluicectl features\n  sluicectl features eth1 -o json",
+        [&](const Context &c) { return run_features(c, arguments.files); })
+        ->add_option("IF", arguments.files, "Interfaces; all where none is given");
     add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
         run_reload);
     auto *apply =

@@ -1,56 +1,130 @@
 #include "dataplane/netdev.hpp"
 
+#include <algorithm>
 #include <cerrno>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
-#include "core/fd.hpp"
+#include "dataplane/ethtool.hpp"
+#include "dataplane/netlink.hpp"
 
 namespace sluice {
 namespace {
 
-ifreq request(const std::string &name) {
-    ifreq r{};
-    name.copy(r.ifr_name, IFNAMSIZ - 1);
-    return r;
+constexpr uint32_t kLowerUp = 1 << 16; // IFF_LOWER_UP of linux/if.h, which net/if.h does not go with
+
+uint32_t xdp_prog_of(const nlattr *xdp) {
+    uint32_t id = 0;
+    for_each_nested(xdp, [&](const nlattr *attr) {
+        if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
+            id = mnl_attr_get_u32(attr);
+    });
+    return id;
 }
 
-std::string driver_of(int socket, const std::string &name) {
-    ethtool_drvinfo info{};
-    info.cmd = ETHTOOL_GDRVINFO;
-    ifreq r = request(name);
-    r.ifr_data = reinterpret_cast<char *>(&info);
-    return ioctl(socket, SIOCETHTOOL, &r) == 0 ? info.driver : "";
+std::string kind_of(const nlattr *info) {
+    std::string kind;
+    for_each_nested(info, [&](const nlattr *attr) {
+        if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+            kind = mnl_attr_get_str(attr);
+    });
+    return kind;
+}
+
+void read_attribute(Netdev &dev, const nlattr *attr) {
+    switch (mnl_attr_get_type(attr)) {
+    case IFLA_IFNAME:
+        dev.name = mnl_attr_get_str(attr);
+        break;
+    case IFLA_MTU:
+        dev.mtu = mnl_attr_get_u32(attr);
+        break;
+    case IFLA_ADDRESS:
+        std::copy_n(static_cast<const uint8_t *>(mnl_attr_get_payload(attr)),
+                    std::min<size_t>(mnl_attr_get_payload_len(attr), dev.mac.size()), dev.mac.begin());
+        break;
+    case IFLA_LINKINFO:
+        dev.kind = kind_of(attr);
+        break;
+    case IFLA_XDP:
+        dev.xdp_prog = xdp_prog_of(attr);
+        break;
+    default:
+        break;
+    }
+}
+
+Netdev netdev_of(const nlmsghdr *message) {
+    const auto *link = static_cast<const ifinfomsg *>(mnl_nlmsg_get_payload(message));
+    Netdev dev;
+    dev.ifindex = static_cast<uint32_t>(link->ifi_index);
+    dev.up = (link->ifi_flags & IFF_UP) != 0;
+    dev.carrier = (link->ifi_flags & kLowerUp) != 0;
+    for_each_attribute(message, sizeof(*link), [&](const nlattr *attr) { read_attribute(dev, attr); });
+    return dev;
+}
+
+NetlinkRequest link_request(uint16_t flags) {
+    return {RTM_GETLINK, flags};
+}
+
+Result<std::vector<Netdev>> ask_links(NetlinkRequest &request, const std::string &what) {
+    auto netlink = Netlink::open(NETLINK_ROUTE);
+    if (!netlink)
+        return tl::unexpected(netlink.error());
+    mnl_attr_put_u32(request.header(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    std::vector<Netdev> found;
+    const int err = netlink->ask(request, [&](const nlmsghdr *m) {
+        if (m->nlmsg_type == RTM_NEWLINK)
+            found.push_back(netdev_of(m));
+    });
+    if (err == ENODEV)
+        return std::vector<Netdev>{};
+    if (err)
+        return fail_errno(err, "ask the kernel about " + what);
+    for (auto &dev : found)
+        dev.driver = driver_of(dev.name);
+    return found;
+}
+
+std::optional<Netdev> only(const std::vector<Netdev> &found) {
+    return found.empty() ? std::nullopt : std::optional(found.front());
 }
 
 } // namespace
 
+Result<std::optional<Netdev>> find_netdev(const std::string &name) {
+    NetlinkRequest request = link_request(0);
+    request.family<ifinfomsg>();
+    // The kernel looks through names and alternative names alike; only the latter may be long.
+    mnl_attr_put_strz(request.header(), name.size() < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name.c_str());
+    return ask_links(request, name).map(only);
+}
+
+Result<std::optional<Netdev>> find_netdev(uint32_t ifindex) {
+    NetlinkRequest request = link_request(0);
+    request.family<ifinfomsg>()->ifi_index = static_cast<int>(ifindex);
+    return ask_links(request, "interface " + std::to_string(ifindex)).map(only);
+}
+
+Result<std::vector<Netdev>> list_netdevs() {
+    NetlinkRequest request = link_request(NLM_F_DUMP);
+    request.family<ifinfomsg>();
+    return ask_links(request, "its interfaces").map([](std::vector<Netdev> all) {
+        std::erase_if(all, [](const Netdev &dev) { return dev.name == "lo"; });
+        return all;
+    });
+}
+
 Result<Netdev> query_netdev(const std::string &name) {
-    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket)
-        return fail_errno(errno, "open a socket to ask about " + name);
-    Netdev dev;
-    dev.name = name;
-    ifreq r = request(name);
-    if (ioctl(socket.get(), SIOCGIFINDEX, &r) != 0)
-        return fail_errno(errno, "interface " + name,
+    auto found = find_netdev(name);
+    if (!found)
+        return tl::unexpected(found.error());
+    if (!*found)
+        return fail_errno(ENODEV, "interface " + name,
                           "check the name with `ip link`, and the network namespace");
-    dev.ifindex = static_cast<uint32_t>(r.ifr_ifindex);
-    r = request(name);
-    if (ioctl(socket.get(), SIOCGIFMTU, &r) != 0)
-        return fail_errno(errno, "read the MTU of " + name);
-    dev.mtu = static_cast<uint32_t>(r.ifr_mtu);
-    r = request(name);
-    if (ioctl(socket.get(), SIOCGIFFLAGS, &r) == 0)
-        dev.up = (r.ifr_flags & IFF_UP) != 0;
-    r = request(name);
-    if (ioctl(socket.get(), SIOCGIFHWADDR, &r) == 0)
-        std::copy_n(reinterpret_cast<const uint8_t *>(r.ifr_hwaddr.sa_data), 6, dev.mac.begin());
-    dev.driver = driver_of(socket.get(), name);
-    return dev;
+    return **found;
 }
 
 } // namespace sluice

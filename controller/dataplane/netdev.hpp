@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/result.hpp"
 
@@ -13,11 +15,20 @@ struct Netdev {
     std::string name;
     uint32_t ifindex = 0;
     uint32_t mtu = 0;
-    bool up = false;
+    bool up = false;      // administratively
+    bool carrier = false; // and somebody is at the other end
     std::array<uint8_t, 6> mac{};
-    std::string driver; // as ethtool -i says; empty when the driver does not say
+    std::string driver;    // as ethtool -i says; empty when the driver does not say
+    std::string kind;      // of a virtual device, as `ip link add type` says: "veth", "bridge", ...
+    uint32_t xdp_prog = 0; // id of an XDP program that is attached, whoever did it
 };
 
+// By its name, or one of its alternative names.
 Result<Netdev> query_netdev(const std::string &name);
+// None: no such interface in this namespace (any more).
+Result<std::optional<Netdev>> find_netdev(const std::string &name);
+Result<std::optional<Netdev>> find_netdev(uint32_t ifindex);
+// All but loopback.
+Result<std::vector<Netdev>> list_netdevs();
 
 } // namespace sluice

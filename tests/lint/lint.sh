@@ -29,7 +29,7 @@ rule controller/operate core policy
 rule controller/confine core
 rule controller/metrics core control
 rule controller/api core control metrics operate policy telemetry
-rule controller/cli core control api policy telemetry
+rule controller/cli core control api policy telemetry dataplane
 
 if git ls-files 'bpf_ingress/*' | xargs grep -nE '#include ["<].*bpf_egress' ||
     git ls-files 'bpf_egress/*' | xargs grep -nE '#include ["<].*bpf_ingress'; then
