@@ -9,6 +9,7 @@
 
 #include "../bench/world.hpp"
 #include "dataplane/dataplane.hpp"
+#include "dataplane/ring_layout.hpp"
 #include "policy/load.hpp"
 
 namespace sluice {
@@ -39,7 +40,7 @@ transitions:
 
 // Our programs in this process, by their names in the kernel.
 nlohmann::json loaded_programs() {
-    nlohmann::json out;
+    nlohmann::json out = nlohmann::json::object();
     for (const auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
         std::error_code ignored;
         if (read_symlink(entry.path(), ignored) != "anon_inode:bpf-prog")
@@ -83,7 +84,7 @@ Result<nlohmann::json> of_readers(Hook hook) {
 }
 
 Result<nlohmann::json> all_counts() {
-    nlohmann::json out;
+    nlohmann::json out = nlohmann::json::object();
     auto take = [&](const std::string &set, const Result<nlohmann::json> &counts) -> Result<> {
         if (!counts)
             return fail(set + ": " + counts.error().what, counts.error().cure);
