@@ -24,17 +24,12 @@ const FeatureSet kSets[] = {
 ports: {fast: {device: fast0}, slow: {device: slow0, rate: 1gbit}}
 transitions: [{from: fast, to: slow, forward: xconnect}]
 )"},
-    {"fib", R"(
-ports: {fast: {device: fast0}, slow: {device: slow0, rate: 1gbit}}
-transitions: [{from: fast, to: slow, forward: fib}]
-)"},
     {"all", R"(
 ports: {fast: {device: fast0}, slow: {device: slow0, rate: 1gbit}}
 transitions:
   - {from: fast, to: slow, forward: fib, isolate: triple-isolate, on_controller_loss: bypass, classes: [
       {name: voice, match: [{dscp: ef}, {dport: 5060}], priority: 0, remark: cs5},
       {name: bulk, match: [{dst: 203.0.113.0/24}, {vlan: 7}], aqm: {law: pi2}}, {name: default}]}
-  - {from: slow, to: fast, forward: fib}
 )"},
 };
 

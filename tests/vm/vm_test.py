@@ -25,11 +25,13 @@ GUEST_S = 540
 CLANGS = ("clang-14", "clang-19")
 MARGIN = 1.25  # of a new budget over what was measured
 
+PROGRUN = ("outcome", "law", "ring", "event", "match") # of tests/progrun: verdicts, bytes, laws, rings
+
 # What runs in the guest, in this order: name, command in the build folder, seconds of virtual time.
 STEPS = {
     **{f"verified_{clang}": (f"build/verified_counts_{clang}", 120) for clang in CLANGS},
     **{f"progrun_{name}": (f"build/{name}_test --gtest_brief=1", 300)
-       for name in ("outcome", "law", "classify", "scheduler", "fuzz", "ring", "event", "match")},
+       for name in PROGRUN},
     "virtio": ("SLUICE_VIRTIO_DEVICE=eth0 build/ring_test --gtest_filter='*Virtio*'", 120),
     "hook_devmap": ("build/ring_test --gtest_filter='Hooks/Ring.OccupancySizeAndBytesAreExact/Devmap'", 60),
     "lab_scene": ("python3 tests/lab/lab.py run --treatment sluice --seconds 3 --warmup 1 --json /out/scene.json", 60),
@@ -38,7 +40,7 @@ STEPS = {
 }
 PROGRAMS = ("sluiced", "sluicectl", "slowlink", "plain_redirect", "udp_probe", "forwarding_cost",
             *(f"verified_counts_{clang}" for clang in CLANGS),
-            *(f"{name}_test" for name in ("outcome", "law", "classify", "scheduler", "fuzz", "ring", "event", "match")))
+            *(f"{name}_test" for name in PROGRUN))
 MODULES = ("tun", "veth", "8021q", "pppoe", "sch_ingress", "cls_bpf", "act_bpf", "act_mirred", "sch_htb", "sch_cake", "virtio_pci",
            "virtio_net", "ixgbe", "igb", "igc", "i40e", "ice", "mlx5_core")
 # A NIC with a queue per CPU and one more for XDP, whose device looks at a ring half a second after the first frame in it.
@@ -103,7 +105,7 @@ class Kernel(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.guest = boot(cls.series)
-        print(f"    guest {cls.series}: {cls.guest.wall_s:.0f} s\n{cls.guest.output}{cls.guest.console}", flush=True)
+        print(f"    guest {cls.series}: {cls.guest.wall_s:.0f} s, {os.times().children_user:.0f} s of CPU\n{cls.guest.output}{cls.guest.console}", flush=True)
 
     def log(self, step: str) -> str:
         return self.guest.files.get(f"{step}.log", b"").decode(errors="replace")
