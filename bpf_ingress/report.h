@@ -21,9 +21,8 @@ static __always_inline void copy_frame(struct sluice_event *e, const struct pack
 		return;
 	if (bytes > SLUICE_EVENT_FRAME)
 		bytes = SLUICE_EVENT_FRAME;
-	asm volatile("" : "+r"(bytes)); /* keep the bound in the register that the verifier looks at */
-	if (bytes < 1 || bytes > SLUICE_EVENT_FRAME)
-		return;
+	asm volatile("" : "+r"(bytes)); /* what the compiler knows of the bound, the verifier has to see too */
+	bytes = ((bytes - 1) & (SLUICE_EVENT_FRAME - 1)) + 1; /* 1 .. SLUICE_EVENT_FRAME also for that of 6.1 */
 	if (!bpf_xdp_load_bytes(p->ctx, 0, e->frame, bytes))
 		e->captured = bytes;
 }

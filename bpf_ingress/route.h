@@ -60,6 +60,8 @@ static __always_inline __u32 fib_precheck(const struct packet *p)
 		return ipv4_is_special(p->ip4->daddr) || ipv4_is_special(p->ip4->saddr) ? SLUICE_PASS_MULTICAST
 											   : SLUICE_FORWARD;
 	}
+	if (!p->ip6) /* cannot be, which the verifier of 6.1 does not see */
+		return SLUICE_PASS_NON_IP;
 	if (p->ip6->hop_limit <= 1)
 		return SLUICE_PASS_TTL;
 	return ipv6_is_special(&p->ip6->daddr) || ipv6_is_special(&p->ip6->saddr) ? SLUICE_PASS_MULTICAST

@@ -167,4 +167,10 @@ int nothing(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
+SEC("xdp")
+int pass(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "GPL";

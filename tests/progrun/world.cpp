@@ -14,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "dataplane/ring_layout.hpp"
 #include "limits.hpp"
 #include "policy/load.hpp"
 
@@ -33,6 +34,11 @@ transitions:
     to: wan
     forward: xconnect
 )";
+
+bool devmap_hook_works() {
+    const auto layout = running_ring_layout({});
+    return layout && layout->read_by_cast;
+}
 
 uint64_t monotonic_now_ns() {
     timespec t{};
@@ -57,6 +63,38 @@ bool World::open_tap(const WorldOptions &options) {
     return true;
 }
 
+// A virtio_net device of the guest, which the namespace before this one gives back when it has gone.
+bool World::take_virtio() {
+    const char *device = std::getenv("SLUICE_VIRTIO_DEVICE");
+    return device &&
+           shell("for i in 1 2 3 4 5 6 7 8 9 10; do for d in slow " + std::string(device) +
+                 "; do nsenter --net=/proc/1/ns/net ip link set $d netns $$ 2>/dev/null || continue;"
+                 " [ $d = slow ] || ip link set $d name slow; exit 0; done; sleep 0.2; done; exit 1");
+}
+
+// Some drivers take redirected frames only while they have an XDP program themselves: then they have queues for it.
+bool World::allow_xdp_xmit() {
+    uint32_t id = 0;
+    if (bpf_xdp_query_id(static_cast<int>(slow_ifindex), 0, &id) == 0 && id)
+        return true;
+    const bpf_insn pass[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = kPass},
+                             {.code = BPF_JMP | BPF_EXIT}};
+    const Fd program(bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, 2, nullptr));
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+    egress_pass_ = Fd(bpf_link_create(program.get(), static_cast<int>(slow_ifindex), BPF_XDP, &opts));
+    return static_cast<bool>(egress_pass_);
+}
+
+bool World::make_slow(const WorldOptions &options) {
+    if (options.slow_kind == "virtio")
+        return take_virtio();
+    if (options.slow_kind == "veth")
+        return shell("ip link add slow numrxqueues 1 type veth peer name slowpeer &&"
+                     " ethtool -K slowpeer gro on && ip link set slowpeer up"); // gro: NAPI, needed for
+                                                                                // ndo_xdp_xmit
+    return open_tap(options);
+}
+
 bool World::create_namespace(const WorldOptions &options) {
     if (unshare(CLONE_NEWNET) != 0)
         return false;
@@ -64,13 +102,7 @@ bool World::create_namespace(const WorldOptions &options) {
     CPU_ZERO(&one);
     CPU_SET(0, &one);
     sched_setaffinity(0, sizeof(one), &one); // rows of per-CPU arrays are known
-    const bool tap_ok =
-        options.slow_kind == "veth"
-            ? shell("ip link add slow numrxqueues 1 type veth peer name slowpeer &&"
-                    " ethtool -K slowpeer gro on && ip link set slowpeer up") // gro: NAPI, needed for
-                                                                              // ndo_xdp_xmit
-            : open_tap(options);
-    return tap_ok &&
+    return make_slow(options) &&
            shell("set -e; ip link set lo up;"
                  "ip link add fast numrxqueues 1 numtxqueues 1 type veth peer name fastpeer numrxqueues 1 "
                  "numtxqueues 1;"
@@ -129,6 +161,8 @@ bool World::load(const WorldOptions &options) {
     }
     fast_ifindex = if_nametoindex("fast");
     slow_ifindex = if_nametoindex("slow");
+    if (options.slow_kind == "virtio" && !allow_xdp_xmit())
+        return false;
     uint32_t id = 0;
     if (bpf_xdp_query_id(static_cast<int>(fast_ifindex), 0, &id) != 0)
         return false;

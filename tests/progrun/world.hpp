@@ -41,7 +41,7 @@ struct WorldOptions {
     Hook hook = Hook::tracepoint;
     uint32_t txqueuelen = 1000;
     int tap_queues = 1;
-    std::string slow_kind = "tap"; // or "veth"
+    std::string slow_kind = "tap"; // or "veth", or "virtio": the device of a guest that $SLUICE_VIRTIO_DEVICE names
     uint32_t slow_mtu = kSlowMtu;
     uint32_t fast_mtu = 1500;
     bool silent_slow = false; // no IPv6 on the slow port: the stack sends nothing of its own through its ring
@@ -86,10 +86,16 @@ class World {
   private:
     bool create_namespace(const WorldOptions &options);
     bool open_tap(const WorldOptions &options);
+    bool make_slow(const WorldOptions &options);
+    bool take_virtio();
+    bool allow_xdp_xmit();
     bool load(const WorldOptions &options);
 
-    Fd program_;
+    Fd program_, egress_pass_; // the latter on a virtio device
 };
+
+// False before kernel 6.2: what a test of the devmap hook needs is not there.
+bool devmap_hook_works();
 
 uint64_t monotonic_now_ns();
 bool shell(const std::string &command); // in the current namespace; false on a non-zero exit

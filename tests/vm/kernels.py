@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Debian's kernels, unpacked for the tests and not installed: type information of kernel and drivers, image, modules.
 
-    kernels.py FOLDER      makes FOLDER/6.1 and FOLDER/6.12, each with vmlinuz, btf/vmlinux, modules/*.ko and `version`
+    kernels.py FOLDER      makes FOLDER/6.1 and FOLDER/6.12, each with vmlinux, btf/vmlinux, modules/*.ko, `builtin`
+                           (names of what is in the image instead) and `package`
 
 Packages come from the sources that this machine's apt knows. What is there already is not fetched again.
 """
@@ -18,11 +19,10 @@ from pathlib import Path
 
 # Series, and the package that always depends on the newest image of it.
 SERIES = {"6.1": "linux-image-amd64", "6.12": "linux-image-6.12-amd64"}
-# Drivers with a ring reader, and what a guest needs to boot from a shared folder and to make a network.
+# Drivers with a ring reader, and what guests make a network of. What these need is found by itself.
 DRIVERS = ("tun", "veth", "virtio_net", "virtio_ring", "ixgbe", "igb", "igc", "i40e", "ice", "mlx5_core")
-GUEST = ("virtio", "virtio_pci", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "failover", "net_failover",
-         "9p", "9pnet", "9pnet_virtio", "fscache", "netfs", "overlay", "cls_bpf", "sch_ingress", "act_bpf", "dummy",
-         "sch_fq_codel", "sch_htb", "sch_tbf", "tap", "virtio_console")
+GUEST = ("virtio_pci", "cls_bpf", "sch_ingress", "act_bpf", "act_mirred", "dummy", "sch_fq_codel", "sch_htb", "sch_tbf",
+         "sch_cake", "sch_codel", "sch_netem", "8021q", "pppoe", "tcp_bbr", "tcp_cubic")
 
 
 def run(*argv: str, **options) -> subprocess.CompletedProcess:
@@ -43,25 +43,54 @@ def image_package(meta: str) -> str:
 
 
 def unpack(package: str, folder: Path, work: Path) -> None:
-    """Only the members that the tests use: a whole image is 400 MB."""
+    """Only the modules that the tests use, and those that they need."""
     run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package, cwd=work)
     deb = next(work.glob(f"{package}_*.deb"))
-    names = "|".join(DRIVERS + GUEST)
-    listing = run("sh", "-c", f"dpkg-deb --fsys-tarfile {deb} | tar -t").stdout.decode().split()
-    wanted = [name for name in listing
-              if re.search(rf"/(?:{names})\.ko(?:\.xz)?$|^\./boot/vmlinuz-|/modules\.builtin$", name)]
-    (work / "wanted").write_text("\n".join(wanted) + "\n")
-    run("sh", "-c", f"dpkg-deb --fsys-tarfile {deb} | tar -x -C {work} -T {work}/wanted")
+    run("sh", "-c", f"dpkg-deb --fsys-tarfile {deb} | tar -x -C {work}")
+    builtin = {Path(name).stem for name in next(work.rglob("modules.builtin")).read_text().split()}
+    files = {path.name.split(".")[0].replace("-", "_"): path for path in work.rglob("*.ko*")}
     (folder / "modules").mkdir(parents=True)
-    for path in work.rglob("*.ko*"):
-        data = path.read_bytes()
-        (folder / "modules" / path.name.removesuffix(".xz")).write_bytes(
-            lzma.decompress(data) if path.suffix == ".xz" else data)
+    wanted = list(DRIVERS + GUEST)
+    for name in wanted:  # grows while it is walked
+        if name in files:
+            data = files[name].read_bytes()
+            data = lzma.decompress(data) if files[name].suffix == ".xz" else data
+            (folder / "modules" / f"{name}.ko").write_bytes(data)
+            wanted += [need for need in needs(data) if need not in wanted]
+        elif name not in builtin:
+            raise SystemExit(f"kernels: {package} has no module {name}")
     image = next((work / "boot").glob("vmlinuz-*"))
-    shutil.copy(image, folder / "vmlinuz")
     (folder / "release").write_text(image.name.removeprefix("vmlinuz-"))
+    (folder / "builtin").write_text("\n".join(sorted(builtin)))
     (folder / "btf").mkdir()
-    (folder / "btf" / "vmlinux").write_bytes(section(decompress(image.read_bytes()), b".BTF"))
+    elf = decompress(image.read_bytes())
+    (folder / "vmlinux").write_bytes(elf)
+    (folder / "btf" / "vmlinux").write_bytes(section(elf, b".BTF"))
+
+
+def needs(module: bytes) -> list[str]:
+    """Modules that this one's .modinfo names."""
+    found = re.search(rb"\0depends=([^\0]*)\0", module)
+    return found[1].decode().replace("-", "_").split(",") if found and found[1] else []
+
+
+def load_order(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """These modules and what they need, in the order in which they can be loaded; without what is in the image."""
+    order: list[str] = []
+
+    def add(name: str) -> None:
+        path = folder / "modules" / f"{name}.ko"
+        if name in order or not path.exists():
+            return
+        for need in needs(path.read_bytes()):
+            add(need)
+        order.append(name)
+
+    for name in names:
+        if not (folder / "modules" / f"{name}.ko").exists() and name not in (folder / "builtin").read_text().split():
+            raise SystemExit(f"kernels: no module {name} in {folder}; add it to GUEST in {__file__}")
+        add(name)
+    return order
 
 
 def decompress(image: bytes) -> bytes:
@@ -93,10 +122,16 @@ def section(elf: bytes, name: bytes) -> bytes:
     raise SystemExit(f"kernels: the image has no section {name.decode()}")
 
 
+def unpacked_for(folder: Path) -> tuple[str, ...]:
+    """The modules that were asked for when this folder was made."""
+    names = folder / "names"
+    return tuple(names.read_text().split()) if names.exists() else ()
+
+
 def prepare(root: Path) -> None:
     for series, meta in SERIES.items():
         folder = root / series
-        if (folder / "package").exists():
+        if unpacked_for(folder) == DRIVERS + GUEST:
             print(f"{series}: {(folder / 'package').read_text()}")
             continue
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,6 +140,7 @@ def prepare(root: Path) -> None:
         with tempfile.TemporaryDirectory() as work:
             unpack(package, folder, Path(work))
         (folder / "package").write_text(package)
+        (folder / "names").write_text(" ".join(DRIVERS + GUEST))
         print(f"{series}: {package}")
 
 

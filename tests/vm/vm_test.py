@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""sluice on Debian's kernels: `vm_test.py 6.1 [--update-budget]` boots one guest in virtual time and judges what ran inside.
+
+SLUICE_BUILD_DIR (default build/) has the programs, SLUICE_KERNELS (default its kernels/) what kernels.py made. A machine
+that cannot run guests fails this test; SLUICE_NO_VM=1 leaves it out, and says so.
+"""
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+from guest import Guest, GuestError, Result
+from initrd import Initrd
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("SLUICE_BUILD_DIR", REPOSITORY / "build"))
+KERNELS = Path(os.environ.get("SLUICE_KERNELS", BUILD / "kernels"))
+BUDGETS = Path(__file__).resolve().parent / "budgets.json"
+SKIPPED = 77
+GUEST_S = 540
+CLANGS = ("clang-14", "clang-19")
+MARGIN = 1.25  # of a new budget over what was measured
+
+PROGRUN = ("outcome", "law", "ring", "event", "match") # of tests/progrun: verdicts, bytes, laws, rings
+
+# What runs in the guest, in this order: name, command in the build folder, seconds of virtual time.
+STEPS = {
+    **{f"verified_{clang}": (f"build/verified_counts_{clang}", 120) for clang in CLANGS},
+    **{f"progrun_{name}": (f"build/{name}_test --gtest_brief=1", 300)
+       for name in PROGRUN},
+    "virtio": ("SLUICE_VIRTIO_DEVICE=eth0 build/ring_test --gtest_filter='*Virtio*'", 120),
+    "hook_devmap": ("build/ring_test --gtest_filter='Hooks/Ring.OccupancySizeAndBytesAreExact/Devmap'", 60),
+    "lab_scene": ("python3 tests/lab/lab.py run --treatment sluice --seconds 3 --warmup 1 --json /out/scene.json", 60),
+    "lab_ring": ("SLUICE_BUILD_DIR=/sluice/build python3 tests/lab/lab_test.py ring", 120),
+    "forwarding": ("build/forwarding_cost", 120),
+}
+PROGRAMS = ("sluiced", "sluicectl", "slowlink", "plain_redirect", "udp_probe", "forwarding_cost",
+            *(f"verified_counts_{clang}" for clang in CLANGS),
+            *(f"{name}_test" for name in PROGRUN))
+MODULES = ("tun", "veth", "8021q", "pppoe", "sch_ingress", "cls_bpf", "act_bpf", "act_mirred", "sch_htb", "sch_cake", "virtio_pci",
+           "virtio_net", "ixgbe", "igb", "igc", "i40e", "ice", "mlx5_core")
+# A NIC with a queue per CPU and one more for XDP, whose device looks at a ring half a second after the first frame in it.
+NIC = ["-netdev", "tap,id=n0,ifname=guest0,script=no,downscript=no,queues=2",
+       "-device", "virtio-net-pci,netdev=n0,mq=on,vectors=6,tx=timer,x-txtimer=500000000,romfile="]
+
+
+def find_program(name: str) -> Path:
+    for path in BUILD.rglob(name):
+        if path.is_file() and os.access(path, os.X_OK) and "_CPack_Packages" not in path.parts:
+            return path
+    raise GuestError(f"no program {name} below {BUILD}: build first (clang-14 and clang-19 are needed, see ./dev)")
+
+
+# Each step leaves its output and status in /out; one that fails does not keep the others from running.
+SCRIPT = """while read -r name seconds; do
+    read -r begin _ </proc/uptime
+    timeout "$seconds" bash "steps/$name" >"/out/$name.log" 2>&1
+    echo $? >"/out/$name.status"
+    read -r end _ </proc/uptime
+    echo "    $name: $begin to $end s, status $(cat "/out/$name.status")"
+done <steps.list
+"""
+
+
+def boot(series: str) -> Result:
+    initrd = Initrd()
+    initrd.add_system()
+    for name in PROGRAMS:
+        initrd.add_program(find_program(name), f"sluice/build/{name}")
+    initrd.add_tree(REPOSITORY / "tests/lab", "sluice/tests/lab", {"__pycache__"})
+    for name, (command, _) in STEPS.items():
+        initrd.add(f"sluice/steps/{name}", command.encode())
+    initrd.add("sluice/steps.list", "".join(f"{name} {seconds}\n" for name, (_, seconds) in STEPS.items()).encode())
+    guest = Guest(KERNELS / series, initrd, MODULES, virtual_time=True, devices=NIC, namespace=True)
+    return guest.run(SCRIPT, GUEST_S)
+
+
+@dataclass
+class Budgets:
+    """Stored figures per kernel: verified instructions per clang and program, instructions per packet per path."""
+
+    series: str
+
+    def stored(self, kind: str) -> dict[str, int]:
+        return json.loads(BUDGETS.read_text()).get(self.series, {}).get(kind, {}) if BUDGETS.exists() else {}
+
+    def store(self, kind: str, figures: dict[str, int]) -> None:
+        everything = json.loads(BUDGETS.read_text()) if BUDGETS.exists() else {}
+        everything.setdefault(self.series, {})[kind] = figures
+        BUDGETS.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
+
+
+class Kernel(unittest.TestCase):
+    """One boot; each test judges one of its steps."""
+
+    UPDATE = "If the growth is worth it: tests/vm/vm_test.py SERIES --update-budget, and commit tests/vm/budgets.json"
+    series = ""
+    update = False
+    guest: Result
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.guest = boot(cls.series)
+        print(f"    guest {cls.series}: {cls.guest.wall_s:.0f} s, {os.times().children_user:.0f} s of CPU\n{cls.guest.output}{cls.guest.console}", flush=True)
+
+    def log(self, step: str) -> str:
+        return self.guest.files.get(f"{step}.log", b"").decode(errors="replace")
+
+    def passed(self, step: str) -> str:
+        """The output of a step that ended well."""
+        status = self.guest.files.get(f"{step}.status", b"none").decode().strip()
+        self.assertEqual(status, "0", f"{step} ended with status {status} on kernel {self.series}:\n{self.log(step)[-6000:]}")
+        return self.log(step)
+
+    def within_budget(self, kind: str, figures: dict[str, int], margin: float, cure: str) -> None:
+        budgets = Budgets(self.series)
+        if self.update:
+            budgets.store(kind, {name: int(value * margin) for name, value in figures.items()})
+        stored = budgets.stored(kind)
+        self.assertTrue(figures)
+        over = [f"{name}: {value}, budget {stored.get(name, 'none')}" for name, value in figures.items()
+                if value > stored.get(name, 0)]
+        self.assertFalse(over, f"{kind} on kernel {self.series}:\n  " + "\n  ".join(over) + f"\n{cure}")
+
+    def test_verified_instructions(self) -> None:
+        for clang in CLANGS:
+            with self.subTest(clang):
+                counts = json.loads(self.passed(f"verified_{clang}"))
+                print(f"    {self.series} {clang}: {counts}", flush=True)
+                self.within_budget(f"verified {clang}", counts, MARGIN, self.UPDATE)
+
+    def test_instructions_per_packet(self) -> None:
+        paths = json.loads(self.passed("forwarding"))
+        print(f"    {self.series} instructions per packet: {paths}", flush=True)
+        self.assertLessEqual(3 * paths["sluice fib"], paths["kernel htb+fq_codel"],
+                             "a third of the kernel's forwarding with htb + fq_codel is the promise")
+        self.within_budget("instructions per packet", {name: n for name, n in paths.items() if "sluice" in name}, 1.1, self.UPDATE)
+
+    def test_virtio_ring_is_read_exactly(self) -> None:
+        log = self.passed("virtio")
+        skipped = log.count("[  SKIPPED ]")
+        self.assertGreaterEqual(log.count("[       OK ]"), 2, log)
+        if self.series != "6.1":
+            self.assertEqual(skipped, 0, log)
+
+    def test_devmap_hook_where_the_kernel_has_it(self) -> None:
+        log = self.passed("hook_devmap")
+        self.assertIn("the devmap hook needs kernel 6.2" if self.series == "6.1" else "[       OK ]", log)
+
+    def test_lab_scene(self) -> None:
+        self.passed("lab_scene")
+        scene = json.loads(self.guest.files["scene.json"])
+        figures = {key: scene[key] for key in ("goodput_mbit", "jain", "delay_ms_p99", "unexplained", "probe_loss")}
+        print(f"    {self.series} lab: {figures}", flush=True)
+        self.assertEqual(scene["unexplained"], 0)
+        self.assertGreater(scene["utilisation"], 0.9)
+        self.assertGreater(scene["jain"], 0.95)
+        self.assertLess(scene["delay_ms_p99"], 20)
+
+    def test_lab_ring(self) -> None:
+        self.passed("lab_ring")
+
+    def test_programs(self) -> None:
+        for step in (name for name in STEPS if name.startswith("progrun_")):
+            with self.subTest(step):
+                self.passed(step)
+
+
+def main() -> int:
+    words = sys.argv[1:]
+    if os.environ.get("SLUICE_NO_VM"):
+        print("vm_test: NOT RUN, SLUICE_NO_VM is set: nothing is known about Debian's kernels", flush=True)
+        return SKIPPED
+    Kernel.update = "--update-budget" in words
+    series = [word for word in words if not word.startswith("-")]
+    if len(series) != 1:
+        raise SystemExit(__doc__)
+    Kernel.series = series[0]
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Kernel)
+    return 0 if unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite).wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
