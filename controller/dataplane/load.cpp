@@ -149,6 +149,14 @@ Result<> connect_ways(Instance &instance, ingress &object, uint32_t port) {
     return {};
 }
 
+// Refused by the verifier, or for want of a feature: another kernel would do.
+tl::unexpected<Error> load_failure(int err, const std::string &operation, const LibbpfLog &log) {
+    auto failure = fail_errno(err, operation, log.tail());
+    if (err != -EPERM && err != -ENOMEM)
+        failure.value().kind = ErrorKind::unsupported;
+    return failure;
+}
+
 } // namespace
 
 uint32_t ways_of(const CompiledPolicy &policy, uint32_t port) {
@@ -195,7 +203,7 @@ Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &size
     bpf_program__set_autoload(object->progs.sluice_devmap_frame, hook == Hook::devmap);
     LibbpfLog log;
     if (int err = egress__load(object.get()))
-        return fail_errno(err, "load the egress programs", log.tail());
+        return load_failure(err, "load the egress programs", log);
     Instance instance;
     take_descriptors(instance, *object);
     return instance;
@@ -247,7 +255,7 @@ Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32
         return tl::unexpected(r.error());
     LibbpfLog log;
     if (int err = ingress__load(object.get()))
-        return fail_errno(err, "load the ingress program for " + facts[port].dev.name, log.tail());
+        return load_failure(err, "load the ingress program for " + facts[port].dev.name, log);
     if (auto r = config.ways ? connect_ways(instance, *object, port) : Result<>{}; !r)
         return tl::unexpected(r.error());
     return own(bpf_program__fd(object->progs.sluice_ingress));

@@ -173,6 +173,22 @@ class Trial(LabCase):
 
 
 class Boot(LabCase):
+    @staticmethod
+    def run_daemon(lab: Lab, treatment: Sluice) -> subprocess.CompletedProcess:
+        """One that is expected to end by itself."""
+        return subprocess.run(in_namespace(lab.router, [
+            lab.binary("sluiced"), "--policy", str(treatment.running_policy), "--web.listen-address", "",
+            "--control-socket", str(treatment.control), "--state-dir", str(lab.folder / "state")]),
+            capture_output=True, text=True, timeout=10)
+
+    def test_second_daemon_is_busy(self) -> None:
+        treatment = sluice("50mbit")
+        with self.lab(treatment) as lab:
+            second = self.run_daemon(lab, treatment)
+            self.note(says=second.stderr.strip().splitlines()[-1])
+            self.assertEqual(second.returncode, DEGRADED)
+            self.assertEqual(sluicectl(lab, treatment, "status").returncode, OK, "the first goes on")
+
     def test_last_good_policy_when_the_file_is_bad(self) -> None:
         treatment = sluice("50mbit")
         with self.lab(treatment) as lab:
@@ -198,10 +214,7 @@ class Boot(LabCase):
 
             (lab.folder / "state/last-good.yaml").unlink()
             treatment.running_policy.write_text(bad)
-            daemon = subprocess.run(in_namespace(lab.router, [
-                lab.binary("sluiced"), "--policy", str(treatment.running_policy), "--web.listen-address", "",
-                "--control-socket", str(treatment.control), "--state-dir", str(lab.folder / "state")]),
-                capture_output=True, text=True, timeout=10)
+            daemon = self.run_daemon(lab, treatment)
             self.assertEqual(daemon.returncode, INVALID, daemon.stderr)
 
     def test_watched_file(self) -> None:
