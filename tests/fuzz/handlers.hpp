@@ -21,6 +21,12 @@ inline Handlers handlers() {
     Handlers h;
     h.snapshot = example;
     h.reload = [] { return ReloadOutcome{ReloadStatus::applied, 4}; };
+    h.apply = [](const ApplyRequest &) { return ReloadOutcome{ReloadStatus::applied, 5}; };
+    h.confirm = [] {
+        return ReloadOutcome{.status = ReloadStatus::nothing, .failure = "no policy is on trial"};
+    };
+    h.rollback = h.confirm;
+    h.policy = [] { return RunningPolicy{}; };
     h.drops = [](uint64_t since, size_t limit) {
         DropPage page;
         for (uint64_t i = since; i < since + std::min<size_t>(limit, 3) && i >= since; i++)

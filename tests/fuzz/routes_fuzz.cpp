@@ -1,5 +1,5 @@
 // Requests of any kind to the API, without sockets: always one answer of HTTP, changes never without root.
-// Input: method, path, who, then the query, a line each.
+// Input: method, path, who, then the query, a line each; a line that begins with { is the body.
 #include <sstream>
 
 #include "api/json.hpp"
@@ -24,6 +24,10 @@ Request request_of(std::string_view text) {
     else if (who.find('u') != std::string::npos)
         request.peer_uid = 1000;
     while (std::getline(lines, line)) {
+        if (line.starts_with('{')) { // no name of an argument begins so
+            request.body = line;
+            continue;
+        }
         const size_t equals = line.find('=');
         request.query.emplace(line.substr(0, equals),
                               equals == std::string::npos ? "" : line.substr(equals + 1));
@@ -36,19 +40,23 @@ Request request_of(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     using namespace sluice;
-    static unsigned reloads;
+    static unsigned changes;
     static const Handlers handlers = [] {
         Handlers h = fuzz::handlers();
-        h.reload = [] { return reloads++, ReloadOutcome{ReloadStatus::applied, 4}; };
+        h.reload = h.confirm = h.rollback = [] { return changes++, ReloadOutcome{ReloadStatus::applied, 4}; };
+        h.apply = [](const ApplyRequest &) { return changes++, ReloadOutcome{ReloadStatus::applied, 4}; };
         return h;
     }();
     const Request request = fuzz::request_of(fuzz::text_of(data, size));
-    reloads = 0;
+    changes = 0;
+    if (refuse(request) && refuse(request)->status == 403)
+        fuzz::require(respond(request, handlers, 0).status == 403,
+                      "what is refused before its body stays refused");
     const Response response = respond(request, handlers, 1'700'000'000);
     fuzz::require(response.status >= 200 && response.status < 600, "a status of HTTP");
     fuzz::require(!response.content_type.empty(), "every answer has a type");
     fuzz::require((response.status == 405) == !response.allow.empty(), "405 names what is allowed");
-    fuzz::require(!reloads ||
+    fuzz::require(!changes ||
                       (request.on_control_socket && request.peer_uid == uid_t{0} && request.method == "POST"),
                   "only root changes anything, by POST on the control socket");
     if (const auto key = packet_key(request.query))
