@@ -5,7 +5,10 @@
 
 #include "act.h"
 #include "classify.h"
+#include "refusal.h"
 #include "report.h"
+#include "reroute.h"
+#include "ways_out.h"
 
 const volatile __u32 abi_version = SLUICE_ABI_VERSION; /* checked by the controller before it loads */
 const volatile struct sluice_ingress_config config = {};
@@ -44,7 +47,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	struct sluice_transition *t = bpf_map_lookup_elem(&sl_transitions, &row);
 	struct sluice_request q = {};
 	struct sluice_answer a = {};
-	struct sluice_rows rows = {control, r->port, clock};
+	struct sluice_rows rows = {.control = control, .port = r->port, .clock = clock};
 
 	q.port = config.egress_port[egress];
 	if (!rows.port)
@@ -61,6 +64,8 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	q.cpu = cpu;
 	q.cpus = config.cpus;
 	q.shadow = t->shadow;
+	q.ways = config.ways;
+	rows.flowlet = t->flowlet;
 	if (p->family) {
 		q.ect = (p->tos & ECN_MASK) != 0;
 		q.l4s = (p->tos & ECN_MASK) == 1;
@@ -69,6 +74,10 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		return SLUICE_PASS_NOT_OURS;
 	if (a.fresh)
 		note_flow(p, &q, a.bucket);
+	if (config.ways && a.open) {
+		leave(p->ctx, r, row, &q, &a);
+		sluice_settle(&q, &a, a.outcome < SLUICE_SPILL ? a.outcome : SLUICE_DROP_LIMIT);
+	}
 	if (a.outcome > SLUICE_FORWARD)
 		report(p, &q, &a, clock, control);
 	if (a.outcome > SLUICE_MARK)
@@ -115,6 +124,19 @@ SEC("xdp")
 int sluice_ingress(struct xdp_md *ctx)
 {
 	return ingress(ctx);
+}
+
+/* Behind the tail calls of leave(); loaded where some class has such ways. */
+SEC("xdp")
+int sluice_ways_out(struct xdp_md *ctx)
+{
+	return ways_out(ctx);
+}
+
+SEC("xdp")
+int sluice_detour(struct xdp_md *ctx)
+{
+	return find_detour(ctx);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -6,8 +6,7 @@ find_program(BPF_CLANG NAMES ${SLUICE_BPF_CLANG} clang REQUIRED)
 find_program(BPFTOOL bpftool PATHS /usr/sbin REQUIRED)
 
 # The UAPI headers of Debian live in the multiarch folder, which clang -target bpf does not search.
-execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE SLUICE_MULTIARCH
-                OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND gcc -print-multiarch OUTPUT_VARIABLE SLUICE_MULTIARCH OUTPUT_STRIP_TRAILING_WHITESPACE)
 
 function(bpf_object name source)
     set(target ${name})

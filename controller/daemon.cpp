@@ -2,21 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include "api/policy_json.hpp"
+#include "core/capabilities.hpp"
 #include "core/clock.hpp"
-#include "policy/load.hpp"
 
 namespace sluice {
-namespace {
-
-void log_diagnostics(const std::vector<Diagnostic> &diagnostics) {
-    for (const auto &d : diagnostics)
-        spdlog::log(d.severity == Diagnostic::error ? spdlog::level::err : spdlog::level::warn, "{}",
-                    format(d));
-}
-
-} // namespace
-
-Daemon::Daemon(DaemonOptions options) : options_(std::move(options)) {
+Daemon::Daemon(DaemonOptions options)
+    : options_(std::move(options)), policy_(options_.policy_file, options_.state_dir) {
     options_.server.log = [](const std::string &text) { spdlog::error("{}", text); };
 }
 
@@ -24,13 +16,34 @@ Daemon::~Daemon() {
     stop();
 }
 
+Handlers Daemon::handlers() {
+    Handlers h;
+    h.snapshot = [this] { return snapshot(); };
+    h.reload = [this] { return policy_.reload(); };
+    h.drops = [this](uint64_t since, size_t limit) { return drops_->page(since, limit); };
+    h.history = [this](double since) { return history_->since(since); };
+    h.explain = [this](const PacketKey &key) { return loop_->explain(key); };
+    h.apply = [this](ApplyRequest request) { return policy_.apply(std::move(request), monotonic_ns()); };
+    h.confirm = [this] { return policy_.confirm(); };
+    h.rollback = [this] { return policy_.rollback(); };
+    h.policy = [this] { return policy_.running(); };
+    return h;
+}
+
+Result<> Daemon::install(const CompiledPolicy &policy) {
+    if (auto r = loop_->apply(policy); !r)
+        return r;
+    drops_->use(policy, dataplane_->class_base());
+    return {};
+}
+
 Result<> Daemon::start() {
-    LoadResult loaded = load_policy_file(options_.policy_file);
-    log_diagnostics(loaded.diagnostics);
-    if (!loaded.policy)
-        return fail("policy " + options_.policy_file + " is not valid",
-                    "the messages above say where and why");
-    const CompiledPolicy policy = compile(std::move(*loaded.policy));
+    if (auto allowed = check_capabilities(); !allowed)
+        return allowed;
+    const auto booted = policy_.boot();
+    if (!booted)
+        return tl::unexpected(booted.error());
+    const CompiledPolicy &policy = *booted;
     auto dataplane = Dataplane::load(policy, options_.dataplane);
     if (!dataplane)
         return tl::unexpected(dataplane.error());
@@ -42,11 +55,7 @@ Result<> Daemon::start() {
     drops_ = std::make_unique<Drops>(*events_);
     drops_->use(policy, dataplane_->class_base());
     history_ = std::make_unique<History>([this] { return snapshot(); });
-    server_ = std::make_unique<Server>(
-        options_.server, Handlers{[this] { return snapshot(); }, [this] { return reload(); },
-                                  [this](uint64_t since, size_t limit) { return drops_->page(since, limit); },
-                                  [this](double since) { return history_->since(since); },
-                                  [this](const PacketKey &key) { return loop_->explain(key); }});
+    server_ = std::make_unique<Server>(options_.server, handlers());
     if (auto r = server_->start(); !r)
         return r;
     loop_->tick(monotonic_ns()); // shares are published before the first frame asks for them
@@ -54,16 +63,21 @@ Result<> Daemon::start() {
     drops_thread_ = std::jthread([this](const std::stop_token &stop) { drops_->run(stop); });
     history_thread_ = std::jthread([this](const std::stop_token &stop) { history_->run(stop); });
     loop_thread_ = std::jthread([this](const std::stop_token &stop) { loop_->run(stop); });
-    auto attached = dataplane_->attach();
-    std::lock_guard lock(reload_mutex_);
-    attached_ = attached.has_value();
-    last_reload_unix_s_ = unix_seconds();
-    return attached;
+    if (auto attached = dataplane_->attach(); !attached)
+        return attached;
+    attached_ = true;
+    policy_.started([this](const CompiledPolicy &next) { return install(next); });
+    trial_thread_ = std::jthread([this](const std::stop_token &stop) { policy_.run_trials(stop); });
+    if (options_.watch)
+        watch_thread_ = std::jthread([this](const std::stop_token &stop) { policy_.run_watch(stop); });
+    return {};
 }
 
 void Daemon::stop() {
     if (server_)
         server_->stop();
+    watch_thread_ = {};
+    trial_thread_ = {};
     history_thread_ = {};
     loop_thread_ = {};
     event_thread_ = {};
@@ -71,46 +85,26 @@ void Daemon::stop() {
     dataplane_.reset();
 }
 
-ReloadOutcome Daemon::reload() {
-    std::lock_guard lock(reload_mutex_);
-    ReloadOutcome outcome;
-    LoadResult loaded = load_policy_file(options_.policy_file);
-    outcome.diagnostics = loaded.diagnostics;
-    log_diagnostics(loaded.diagnostics);
-    last_reload_ok_ = false;
-    if (!loaded.policy) {
-        outcome.status = ReloadStatus::invalid;
-    } else if (const auto policy = compile(std::move(*loaded.policy)); auto r = loop_->apply(policy)) {
-        drops_->use(policy, dataplane_->class_base());
-        outcome.status = ReloadStatus::applied;
-        generation_++;
-        last_reload_ok_ = true;
-    } else {
-        outcome.status = ReloadStatus::failed;
-        outcome.failure = to_string(r.error());
-        spdlog::error("reload: {}", outcome.failure);
-    }
-    outcome.generation = generation_;
-    last_reload_ok_ ? reloads_ok_++ : reloads_failed_++;
-    if (last_reload_ok_)
-        last_reload_unix_s_ = unix_seconds();
-    spdlog::info("reload of {}: {}", options_.policy_file,
-                 last_reload_ok_ ? "applied" : "refused, the running policy stays");
-    return outcome;
-}
-
 Snapshot Daemon::snapshot() {
     Snapshot s = loop_->snapshot();
     s.events = events_->received();
     s.events_lost = events_->lost();
-    std::lock_guard lock(reload_mutex_);
+    const PolicyState policy = policy_.state();
     if (!attached_)
         s.health.clear();
-    s.policy_generation = generation_;
-    s.reloads_ok = reloads_ok_;
-    s.reloads_failed = reloads_failed_;
-    s.last_reload_unix_s = last_reload_unix_s_;
-    s.last_reload_ok = last_reload_ok_;
+    else if (s.health == "ok" && !policy.degraded.empty())
+        s.health = "degraded: " + policy.degraded;
+    s.policy_generation = policy.generation;
+    s.policy_source = to_string(policy.source);
+    s.confirm_until_unix_s = policy.confirm_until_unix_s;
+    s.last_good_saved = policy.last_good_saved;
+    s.reloads_ok = policy.applied;
+    s.reloads_invalid = policy.invalid;
+    s.reloads_failed = policy.failed;
+    s.rollbacks_asked = policy.rollbacks_asked;
+    s.rollbacks_unconfirmed = policy.rollbacks_unconfirmed;
+    s.last_reload_unix_s = policy.last_change_unix_s;
+    s.last_reload_ok = policy.last_change_ok;
     return s;
 }
 

@@ -2,8 +2,8 @@
 // for signals.
 #pragma once
 
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 
@@ -11,6 +11,7 @@
 #include "control/history.hpp"
 #include "control/loop.hpp"
 #include "dataplane/dataplane.hpp"
+#include "operate/policy_control.hpp"
 #include "telemetry/drops.hpp"
 #include "telemetry/event_reader.hpp"
 
@@ -18,6 +19,8 @@ namespace sluice {
 
 struct DaemonOptions {
     std::string policy_file;
+    std::string state_dir;
+    bool watch = false; // reload when the policy file changes
     ServerOptions server;
     Dataplane::Options dataplane;
 };
@@ -35,11 +38,15 @@ class Daemon {
     void stop();
 
     // Any thread. A file that is not good changes nothing.
-    ReloadOutcome reload();
+    ReloadOutcome reload() { return policy_.reload(); }
     Snapshot snapshot();
 
   private:
+    Handlers handlers();
+    Result<> install(const CompiledPolicy &policy);
+
     DaemonOptions options_;
+    PolicyControl policy_;
     WakeSignal wake_;
     std::unique_ptr<Dataplane> dataplane_;
     std::unique_ptr<Loop> loop_;
@@ -47,12 +54,8 @@ class Daemon {
     std::unique_ptr<Drops> drops_;
     std::unique_ptr<History> history_;
     std::unique_ptr<Server> server_;
-    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_;
-    std::mutex reload_mutex_; // one reload at a time; guards the figures below
-    uint64_t generation_ = 1, reloads_ok_ = 0, reloads_failed_ = 0;
-    bool attached_ = false;
-    double last_reload_unix_s_ = 0;
-    bool last_reload_ok_ = true;
+    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_, trial_thread_, watch_thread_;
+    std::atomic<bool> attached_ = false;
 };
 
 } // namespace sluice

@@ -1,5 +1,6 @@
 // sluiced: options in, signals handled, one Daemon in between.
 #include <csignal>
+#include <filesystem>
 #include <optional>
 
 #include <systemd/sd-daemon.h>
@@ -8,12 +9,13 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "confine/privileges.hpp"
+#include "confine/syscall_filter.hpp"
+#include "core/exit_code.hpp"
 #include "daemon.hpp"
 #include "watchdog.hpp"
 
 namespace {
-
-constexpr int kFailed = 1, kUsage = 2;
 
 // SIGTERM and SIGINT end the daemon, SIGHUP reloads. Blocked everywhere, taken here by sigwait.
 sigset_t block_signals() {
@@ -26,15 +28,27 @@ sigset_t block_signals() {
     return set;
 }
 
+std::string folder_of(const std::string &path) {
+    return std::filesystem::path(path).parent_path().string();
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
     sluice::DaemonOptions options;
-    std::string hook = "tracepoint";
+    std::string hook = "tracepoint", user;
+    bool filter = true;
     CLI::App app{
         "sluiced: queue discipline for XDP_REDIRECT\nExample: sluiced --policy /etc/sluice/policy.yaml"};
     app.set_version_flag("--version", SLUICE_VERSION);
+    app.footer(sluice::exit_code_help);
     app.add_option("--policy", options.policy_file, "policy file (YAML)")->required();
+    options.state_dir = "/var/lib/sluice";
+    app.add_option("--state-dir", options.state_dir,
+                   "folder of the last good policy, used when the policy file is missing or bad; empty = "
+                   "none is kept")
+        ->capture_default_str();
+    app.add_flag("--watch", options.watch, "reload when the policy file, or a file that it names, changes");
     app.add_option("--web.listen-address", options.server.listen_address,
                    "address of metrics, health and API; empty = off")
         ->capture_default_str();
@@ -44,23 +58,35 @@ int main(int argc, char **argv) {
     app.add_option("--control-socket", options.server.control_socket,
                    "unix socket for sluicectl; empty = off")
         ->capture_default_str();
+    app.add_option("--user", user, "user to become; root is needed for no more than that")->type_name("NAME");
+    app.add_flag("!--no-syscall-filter", filter,
+                 "leave all system calls to the running daemon, for debuggers");
     app.add_option("--egress-hook", hook, "what reads the TX ring")
         ->check(CLI::IsMember({"tracepoint", "devmap"}))
         ->capture_default_str();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &e) {
-        return app.exit(e) == 0 ? 0 : kUsage;
+        return app.exit(e) == 0 ? 0 : static_cast<int>(sluice::ExitCode::usage);
     }
     options.dataplane.hook = hook == "devmap" ? sluice::Hook::devmap : sluice::Hook::tracepoint;
     spdlog::set_default_logger(spdlog::stderr_logger_mt("sluiced"));
     const sigset_t signals = block_signals();
 
+    if (auto dropped =
+            sluice::drop_privileges({user, {options.state_dir, folder_of(options.server.control_socket)}});
+        !dropped) {
+        spdlog::error("{}", sluice::to_string(dropped.error()));
+        return static_cast<int>(sluice::exit_code_of(dropped.error().kind));
+    }
     sluice::Daemon daemon(options);
     if (auto started = daemon.start(); !started) {
         spdlog::error("{}", sluice::to_string(started.error()));
-        return kFailed;
+        return static_cast<int>(sluice::exit_code_of(started.error().kind));
     }
+    if (filter)
+        if (auto filtered = sluice::filter_syscalls(); !filtered)
+            spdlog::warn("{}: goes on without", sluice::to_string(filtered.error()));
     spdlog::info("ready: policy {}", options.policy_file);
     sd_notify(0, "READY=1");
     std::optional<sluice::Watchdog> watchdog([&daemon] { return daemon.snapshot().heartbeat_unix_s; });

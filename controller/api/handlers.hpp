@@ -10,24 +10,11 @@
 #include "control/explanation.hpp"
 #include "control/history.hpp"
 #include "control/snapshot.hpp"
-#include "policy/diagnostic.hpp"
+#include "operate/outcome.hpp"
 #include "policy/match.hpp"
 #include "telemetry/drop_record.hpp"
 
 namespace sluice {
-
-enum class ReloadStatus {
-    applied, // `generation` is in force
-    invalid, // the file was refused, `diagnostics` say why; the old policy stays
-    failed,  // the file is good, the data path refused it: `failure`; the old policy stays
-};
-
-struct ReloadOutcome {
-    ReloadStatus status = ReloadStatus::failed;
-    uint64_t generation = 0;
-    std::vector<Diagnostic> diagnostics; // warnings when applied
-    std::string failure;
-};
 
 struct Handlers {
     std::function<Snapshot()> snapshot;
@@ -35,6 +22,9 @@ struct Handlers {
     std::function<DropPage(uint64_t since, size_t limit)> drops;
     std::function<std::vector<HistoryPoint>(double since_unix_s)> history;
     std::function<std::vector<Explanation>(const PacketKey &)> explain;
+    std::function<ReloadOutcome(ApplyRequest)> apply = {};
+    std::function<ReloadOutcome()> confirm = {}, rollback = {};
+    std::function<RunningPolicy()> policy = {};
 };
 
 } // namespace sluice

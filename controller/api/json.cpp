@@ -19,9 +19,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Count, name, packets)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RingState, index, size, occupancy, sojourn_ns, waiting_bytes,
                                                 drained_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, mode, admitted_packets,
-                                                admitted_bytes, service_bytes_per_s, backlog_bytes,
-                                                active_flows, delay_ns, target_ns, interval_ns, limit_ns,
-                                                outcomes)
+                                                taken_over_packets, admitted_bytes, service_bytes_per_s,
+                                                backlog_bytes, active_flows, delay_ns, target_ns, interval_ns,
+                                                limit_ns, outcomes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TenantState, transition, name, admitted_packets,
                                                 admitted_bytes, marked_packets, dropped_packets,
                                                 service_bytes_per_s, backlog_bytes, active_flows)
@@ -50,8 +50,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex
                                                 passed, sent_packets, sent_bytes, kernel_drops, classes,
                                                 tenants, flow_count, flows, ledger)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, policy_file, policy_sha256,
-                                                policy_generation, reloads_ok, reloads_failed,
-                                                last_reload_unix_s, last_reload_ok, ticks, events,
+                                                policy_generation, reloads_ok, reloads_invalid,
+                                                reloads_failed, rollbacks_asked, rollbacks_unconfirmed,
+                                                last_reload_unix_s, last_reload_ok, policy_source,
+                                                confirm_until_unix_s, last_good_saved, ticks, events,
                                                 events_lost, asleep, heartbeat_unix_s, unexplained_redirects,
                                                 health, ports)
 static std::string to_hex(const std::vector<uint8_t> &bytes) {
@@ -155,10 +157,14 @@ std::string ledger_json(const Snapshot &snapshot) {
 std::string to_json_text(const ReloadOutcome &outcome) {
     switch (outcome.status) {
     case ReloadStatus::applied:
-        return dump({{"generation", outcome.generation}, {"warnings", outcome.diagnostics}});
+        return dump({{"generation", outcome.generation},
+                     {"warnings", outcome.diagnostics},
+                     {"confirm_until_unix_s", outcome.confirm_until_unix_s}});
     case ReloadStatus::invalid:
         return to_json_text(outcome.diagnostics);
     case ReloadStatus::failed:
+    case ReloadStatus::busy:
+    case ReloadStatus::nothing:
         break;
     }
     return error_json(outcome.failure);
@@ -213,10 +219,14 @@ Result<ReloadOutcome> reload_outcome_from_json(int http_status, const std::strin
             outcome.status = ReloadStatus::applied;
             outcome.generation = value.at("generation").get<uint64_t>();
             outcome.diagnostics = value.value("warnings", std::vector<Diagnostic>());
+            outcome.confirm_until_unix_s = value.value("confirm_until_unix_s", std::optional<double>());
         } else if (http_status == 422) {
             outcome.status = ReloadStatus::invalid;
             outcome.diagnostics = value.get<std::vector<Diagnostic>>();
         } else {
+            outcome.status = http_status == 409   ? ReloadStatus::busy
+                             : http_status == 404 ? ReloadStatus::nothing
+                                                  : ReloadStatus::failed;
             outcome.failure = value.value("error", "HTTP status " + std::to_string(http_status));
         }
         return outcome;

@@ -1,6 +1,7 @@
 #include "api/listen.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -27,7 +28,9 @@ Result<Fd> bind_and_listen(const addrinfo &info, bool dual_stack) {
     if (info.ai_family == AF_INET6)
         setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only));
     if (bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0 || listen(fd.get(), listen_backlog) != 0)
-        return fail_errno(errno, "listen", "choose another address, or stop who listens there");
+        return errno == EADDRINUSE ? fail_busy("listen: " + std::string(std::strerror(errno)),
+                                               "choose another address, or stop who listens there")
+                                   : fail_errno(errno, "listen", "choose another address");
     return fd;
 }
 
@@ -56,7 +59,8 @@ Result<> clear_path(const std::string &path, const sockaddr_un &address) {
     if (!S_ISSOCK(info.st_mode))
         return fail("listen on " + path + ": it exists and is not a socket", "choose another path");
     if (somebody_listens(address))
-        return fail("listen on " + path + ": another process listens there", "is sluiced running already?");
+        return fail_busy("listen on " + path + ": another process listens there",
+                         "is sluiced running already?");
     if (unlink(path.c_str()) != 0)
         return fail_errno(errno, "remove the stale socket " + path);
     return {};
@@ -97,7 +101,7 @@ Result<Fd> listen_tcp(const ListenAddress &address) {
     const AddressList list(found, freeaddrinfo);
     auto fd = bind_and_listen(*list, any);
     if (!fd)
-        return fail(object + ": " + fd.error().what, fd.error().cure);
+        return tl::unexpected(Error{object + ": " + fd.error().what, fd.error().cure, fd.error().kind});
     return fd;
 }
 
@@ -119,7 +123,7 @@ Result<Fd> listen_unix(const std::string &path) {
     if (path.size() >= sizeof(address.sun_path))
         return fail(operation + ": the path is longer than 107 bytes", "choose a shorter path");
     const auto directory = std::filesystem::path(path).parent_path();
-    if (!directory.empty() && mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+    if (!directory.empty() && mkdir(directory.c_str(), 0750) != 0 && errno != EEXIST)
         return fail_errno(errno, "create the directory " + directory.string());
     if (auto cleared = clear_path(path, address); !cleared)
         return tl::unexpected(cleared.error());

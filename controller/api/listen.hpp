@@ -22,8 +22,8 @@ Result<Fd> listen_tcp(const ListenAddress &address);
 // Port that the kernel chose for ":0"; 0 if `fd` is not a TCP socket.
 uint16_t bound_port(int fd);
 
-// Creates the last directory of `path` if it is missing, replaces a socket that nobody listens on, refuses to
-// take one that is in use. Read and write for user and group (0660).
+// Creates the last directory of `path` if it is missing (0750), replaces a socket that nobody listens on,
+// refuses to take one that is in use. Read and write for user and group (0660).
 Result<Fd> listen_unix(const std::string &path);
 
 } // namespace sluice

@@ -8,6 +8,7 @@
 
 #include "api/json.hpp"
 #include "api/packet_query.hpp"
+#include "api/policy_json.hpp"
 #include "api/web_assets.hpp"
 #include "metrics/catalogue.hpp"
 
@@ -90,57 +91,115 @@ unsigned http_status(ReloadStatus status) {
         return 200;
     case ReloadStatus::invalid:
         return 422;
+    case ReloadStatus::busy:
+        return 409;
+    case ReloadStatus::nothing:
+        return 404;
     case ReloadStatus::failed:
         break;
     }
     return 500;
 }
 
-Response reload(const Request &, const Handlers &handlers, double) {
-    const auto outcome = handlers.reload();
+Response outcome_response(const ReloadOutcome &outcome) {
     return {http_status(outcome.status), json_type, to_json_text(outcome)};
 }
 
-enum class Access { read, write };
+Response reload(const Request &, const Handlers &handlers, double) {
+    return outcome_response(handlers.reload());
+}
+
+Response apply(const Request &request, const Handlers &handlers, double) {
+    auto wanted = apply_request_from_json(request.body);
+    if (!wanted)
+        return error(400, to_string(wanted.error()));
+    return outcome_response(handlers.apply(std::move(*wanted)));
+}
+
+Response confirm(const Request &, const Handlers &handlers, double) {
+    return outcome_response(handlers.confirm());
+}
+
+Response rollback(const Request &, const Handlers &handlers, double) {
+    return outcome_response(handlers.rollback());
+}
+
+Response policy(const Request &, const Handlers &handlers, double) {
+    return {200, json_type, to_json_text(handlers.policy())};
+}
+
+// read_inside: on the control socket only, because it holds what the operator wrote.
+enum class Access { read, read_inside, write };
+
+constexpr size_t small_body = 64 * 1024, policy_body = 32 * 1024 * 1024; // tenant files and all, as JSON
 
 struct Route {
     std::string_view path;
     Access access;
     Response (*answer)(const Request &, const Handlers &, double now_unix_s);
+    size_t largest_body = small_body;
 };
 
 constexpr std::array routes{
-    Route{"/metrics", Access::read, metrics},        Route{"/-/healthy", Access::read, healthy},
-    Route{"/-/ready", Access::read, ready},          Route{"/api/v1/status", Access::read, status},
-    Route{"/api/v1/explain", Access::read, explain}, Route{"/api/v1/history", Access::read, history},
-    Route{"/api/v1/drops", Access::read, drops},     Route{"/api/v1/reload", Access::write, reload},
+    Route{"/metrics", Access::read, metrics},
+    Route{"/-/healthy", Access::read, healthy},
+    Route{"/-/ready", Access::read, ready},
+    Route{"/api/v1/status", Access::read, status},
+    Route{"/api/v1/explain", Access::read, explain},
+    Route{"/api/v1/history", Access::read, history},
+    Route{"/api/v1/drops", Access::read, drops},
+    Route{"/api/v1/reload", Access::write, reload},
+    Route{"/api/v1/confirm", Access::write, confirm},
+    Route{"/api/v1/rollback", Access::write, rollback},
+    Route{"/api/v1/policy", Access::read_inside, policy},
+    Route{"/api/v1/apply", Access::write, apply, policy_body},
 };
 
 constexpr Route page_route{"the page", Access::read, nullptr};
 
 Response wrong_method(const Route &route) {
     auto response = error(405, "this method is not for " + std::string(route.path));
-    response.allow = route.access == Access::read ? "GET, HEAD" : "POST";
+    response.allow = route.access == Access::write ? "POST" : "GET, HEAD";
     return response;
 }
 
 bool method_fits(const Route &route, const std::string &method) {
-    return route.access == Access::read ? method == "GET" || method == "HEAD" : method == "POST";
+    return route.access == Access::write ? method == "POST" : method == "GET" || method == "HEAD";
+}
+
+const Route *find_route(const std::string &path) {
+    const auto found = std::ranges::find_if(routes, [&](const Route &r) { return r.path == path; });
+    return found == routes.end() ? nullptr : &*found;
+}
+
+std::optional<Response> refuse_on(const Route &route, const Request &request) {
+    if (route.access == Access::write && !request.on_control_socket)
+        return error(403, "changes are accepted on the control socket only");
+    if (route.access == Access::read_inside && !request.on_control_socket)
+        return error(403, "this is told on the control socket only");
+    if (!method_fits(route, request.method))
+        return wrong_method(route);
+    if (route.access == Access::write && request.peer_uid != uid_t{0})
+        return error(403, "changes are accepted from root only");
+    return {};
 }
 
 } // namespace
 
+std::optional<Response> refuse(const Request &request) {
+    const auto *route = find_route(request.path);
+    return route ? refuse_on(*route, request) : std::nullopt;
+}
+
+size_t largest_body(const Request &request) {
+    const auto *route = find_route(request.path);
+    return route ? route->largest_body : small_body;
+}
+
 Response respond(const Request &request, const Handlers &handlers, double now_unix_s) {
-    for (const auto &route : routes) {
-        if (route.path != request.path)
-            continue;
-        if (route.access == Access::write && !request.on_control_socket)
-            return error(403, "changes are accepted on the control socket only");
-        if (!method_fits(route, request.method))
-            return wrong_method(route);
-        if (route.access == Access::write && request.peer_uid != uid_t{0})
-            return error(403, "changes are accepted from root only");
-        return route.answer(request, handlers, now_unix_s);
+    if (const auto *route = find_route(request.path)) {
+        auto refusal = refuse_on(*route, request);
+        return refusal ? *refusal : route->answer(request, handlers, now_unix_s);
     }
     if (const auto *asset = find_web_asset(request.path)) {
         if (!method_fits(page_route, request.method))

@@ -17,6 +17,7 @@ struct Request {
     bool on_control_socket = false;
     std::optional<uid_t> peer_uid;            // by SO_PEERCRED; only on the control socket
     std::map<std::string, std::string> query; // decoded; of a name that is given twice, the first
+    std::string body = {};
 };
 
 struct Response {
@@ -25,6 +26,11 @@ struct Response {
     std::string body;
     std::string allow; // value of the Allow header; only with status 405
 };
+
+// Before the body is read: the answer to a request that is not allowed. Nothing where it may go on.
+std::optional<Response> refuse(const Request &request);
+// What the body of such a request may hold; what is longer is refused unread.
+size_t largest_body(const Request &request);
 
 Response respond(const Request &request, const Handlers &handlers, double now_unix_s);
 

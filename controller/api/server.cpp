@@ -22,13 +22,14 @@ namespace {
 // A scraper keeps one connection, a browser six. The limit per address leaves room for many of them behind
 // one proxy, the total for several hosts that misbehave at the same time. Unix sockets have no address to
 // limit.
-constexpr unsigned max_connections = 256;
-// Half of it: each of the two threads takes half of the connections, and one of them always has room.
-constexpr unsigned max_silent_connections = max_connections / 2;
+constexpr unsigned max_connections = 512;
+// Each of the two threads takes half of the connections: both have room for as many again that were evicted
+// and are not closed yet.
+constexpr unsigned max_silent_connections = max_connections / 4;
 constexpr unsigned max_connections_per_ip = 64;
 constexpr unsigned idle_timeout_s = 10;
 constexpr size_t max_request_header_bytes = 16 * 1024; // libmicrohttpd's memory per connection
-constexpr unsigned long long max_body_bytes = 64 * 1024;
+constexpr size_t small_body_bytes = 64 * 1024;         // read even if it is for nothing
 // The page is made of files of ours alone; whatever comes in as data can at worst be shown as text.
 constexpr const char *content_security_policy = "default-src 'none'; script-src 'self'; style-src 'self'; "
                                                 "img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -80,13 +81,13 @@ MHD_Result take_argument(void *query, MHD_ValueKind, const char *name, const cha
     return MHD_YES;
 }
 
-// No route reads a body yet, but one that is announced must be small. A body of unknown length is refused, so
-// the announced length, which libmicrohttpd enforces, bounds what is received.
-std::optional<Response> refuse_body(MHD_Connection *connection) {
+// A body of unknown length is refused, so the announced length, which libmicrohttpd enforces, bounds what is
+// received.
+std::optional<Response> refuse_body(MHD_Connection *connection, size_t most) {
     if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
         return Response{411, "application/json", error_json("Content-Length is required")};
     const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (length && std::strtoull(length, nullptr, 10) > max_body_bytes)
+    if (length && std::strtoull(length, nullptr, 10) > most)
         return Response{413, "application/json", error_json("the body is too large")};
     return {};
 }
@@ -153,7 +154,8 @@ class Server::Listener {
             threads, MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
             max_connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout_s,
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, max_request_header_bytes, MHD_OPTION_NOTIFY_CONNECTION,
-            &Listener::connection_changed, this, MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
+            &Listener::connection_changed, this, MHD_OPTION_NOTIFY_COMPLETED, &Listener::ended, nullptr,
+            MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
         if (!daemon_)
             return fail("start the HTTP server: libmicrohttpd refused");
         return {};
@@ -189,34 +191,54 @@ class Server::Listener {
             connections_.used(*static_cast<Connections::Handle *>(info->socket_context));
     }
 
-    std::optional<Response> refuse(MHD_Connection *connection) {
-        if (access_)
-            if (auto stranger = refuse_stranger(connection, *access_, *access_->current()))
-                return stranger;
-        return refuse_body(connection);
-    }
+    // What is known of a request once its header is complete, and its body as far as it came.
+    struct Pending {
+        Request request;
+        std::optional<Response> refusal;
+    };
 
-    // Called once when the header is complete, then per piece of the body, then once more to answer.
-    static MHD_Result answer(void *self, MHD_Connection *connection, const char *url, const char *method,
-                             const char *, const char *, size_t *body_bytes, void **request_state) {
-        if (!*request_state) {
-            *request_state = self; // any non-null value: the header has been seen
-            auto *listener = static_cast<Listener *>(self);
-            listener->note_use(connection);
-            const auto refusal = listener->refuse(connection);
-            return refusal ? send(connection, *refusal) : MHD_YES;
-        }
-        if (*body_bytes > 0) {
-            *body_bytes = 0; // read and ignored
-            return MHD_YES;
-        }
-        const auto *listener = static_cast<const Listener *>(self);
-        Request request{method, url};
-        request.on_control_socket = !listener->unix_path_.empty();
+    std::unique_ptr<Pending> begin(MHD_Connection *connection, const char *url, const char *method) {
+        note_use(connection);
+        auto pending = std::make_unique<Pending>(Pending{{method, url}, {}});
+        Request &request = pending->request;
+        request.on_control_socket = !unix_path_.empty();
         if (request.on_control_socket)
             request.peer_uid = peer_uid(connection);
-        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &request.query);
-        return send(connection, respond_safely(request, listener->handlers_));
+        if (access_)
+            pending->refusal = refuse_stranger(connection, *access_, *access_->current());
+        if (!pending->refusal)
+            pending->refusal = refuse(request);
+        return pending;
+    }
+
+    static void ended(void *, MHD_Connection *, void **request_state, MHD_RequestTerminationCode) {
+        delete static_cast<Pending *>(*request_state);
+    }
+
+    // Called once when the header is complete, then per piece of the body, then once more to answer. A small
+    // body is read even when the answer is known: closing early would take the answer from a client that is
+    // still sending.
+    static MHD_Result answer(void *self, MHD_Connection *connection, const char *url, const char *method,
+                             const char *, const char *body, size_t *body_bytes, void **request_state) {
+        auto *listener = static_cast<Listener *>(self);
+        if (!*request_state) {
+            auto *pending = listener->begin(connection, url, method).release();
+            *request_state = pending;
+            const size_t most = pending->refusal ? small_body_bytes : largest_body(pending->request);
+            const auto too_much = refuse_body(connection, most);
+            return too_much ? send(connection, pending->refusal ? *pending->refusal : *too_much) : MHD_YES;
+        }
+        auto &pending = *static_cast<Pending *>(*request_state);
+        if (*body_bytes > 0) {
+            if (!pending.refusal)
+                pending.request.body.append(body, *body_bytes);
+            *body_bytes = 0;
+            return MHD_YES;
+        }
+        if (pending.refusal)
+            return send(connection, *pending.refusal);
+        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &pending.request.query);
+        return send(connection, respond_safely(pending.request, listener->handlers_));
     }
 
     const Handlers &handlers_;

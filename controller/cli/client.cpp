@@ -42,7 +42,7 @@ tl::unexpected<Error> unreachable(CURL *curl, CURLcode code, const std::string &
 
 } // namespace
 
-Result<HttpAnswer> Client::request(const std::string &path, bool post) const {
+Result<HttpAnswer> Client::request(const std::string &path, const std::string *body) const {
     const Curl curl(curl_easy_init());
     if (!curl)
         return fail("start libcurl");
@@ -56,8 +56,10 @@ Result<HttpAnswer> Client::request(const std::string &path, bool post) const {
     curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer.body);
-    if (post)
-        curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, "");
+    if (body) {
+        curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body->c_str());
+        curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
+    }
     const CURLcode code = curl_easy_perform(curl.get());
     if (code != CURLE_OK)
         return unreachable(curl.get(), code, control_socket_);

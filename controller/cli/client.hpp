@@ -17,11 +17,13 @@ class Client {
     explicit Client(std::string control_socket) : control_socket_(std::move(control_socket)) {}
 
     // Errors: the daemon cannot be reached or does not answer in time; any HTTP status is an answer.
-    Result<HttpAnswer> get(const std::string &path) const { return request(path, false); }
-    Result<HttpAnswer> post(const std::string &path) const { return request(path, true); }
+    Result<HttpAnswer> get(const std::string &path) const { return request(path, nullptr); }
+    Result<HttpAnswer> post(const std::string &path, const std::string &body = {}) const {
+        return request(path, &body);
+    }
 
   private:
-    Result<HttpAnswer> request(const std::string &path, bool post) const;
+    Result<HttpAnswer> request(const std::string &path, const std::string *body) const; // a body: POST
 
     std::string control_socket_;
 };

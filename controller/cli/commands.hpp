@@ -6,17 +6,9 @@
 #include <string>
 #include <vector>
 
-namespace sluice {
+#include "core/exit_code.hpp"
 
-// Stable: scripts rely on them.
-enum class ExitCode : int {
-    ok = 0,
-    failed = 1,
-    usage = 2,
-    policy_invalid = 3,
-    degraded = 4, // or busy
-    kernel_unsupported = 5,
-};
+namespace sluice {
 
 enum class OutputFormat { text, json };
 
@@ -56,6 +48,16 @@ ExitCode run_explain(const Context &context, const ExplainOptions &options);
 // Without names: every interface of this network namespace.
 ExitCode run_features(const Context &context, const std::vector<std::string> &devices);
 ExitCode run_reload(const Context &context);
+
+struct ApplyOptions {
+    std::string file;
+    std::string confirm_within; // duration; empty = for good
+};
+ExitCode run_apply(const Context &context, const ApplyOptions &options);
+ExitCode run_confirm(const Context &context);
+ExitCode run_rollback(const Context &context);
+// What `file` would change; empty = the policy file of the daemon.
+ExitCode run_plan(const Context &context, const std::string &file);
 ExitCode run_schema(const Context &context);
 ExitCode run_version(const Context &context);
 

@@ -17,33 +17,6 @@ ExitCode report_status(const Context &context, const HttpAnswer &answer) {
     return report_error(context, {"sluiced answered with HTTP status " + std::to_string(answer.status), {}});
 }
 
-void print_reload(const Context &context, const ReloadOutcome &outcome) {
-    for (const auto &diagnostic : outcome.diagnostics)
-        context.err << format(diagnostic) << "\n";
-    switch (outcome.status) {
-    case ReloadStatus::applied:
-        context.out << "policy generation " << outcome.generation << " is in force\n";
-        return;
-    case ReloadStatus::invalid:
-        context.err << "sluicectl: the policy was refused, the running one stays in force\n";
-        return;
-    case ReloadStatus::failed:
-        context.err << "sluicectl: reload failed: " << outcome.failure << "\n";
-    }
-}
-
-ExitCode exit_code(ReloadStatus status) {
-    switch (status) {
-    case ReloadStatus::applied:
-        return ExitCode::ok;
-    case ReloadStatus::invalid:
-        return ExitCode::policy_invalid;
-    case ReloadStatus::failed:
-        break;
-    }
-    return ExitCode::failed;
-}
-
 } // namespace
 
 ExitCode report_error(const Context &context, const Error &error) {
@@ -51,7 +24,7 @@ ExitCode report_error(const Context &context, const Error &error) {
         context.out << error_json(to_string(error));
     else
         context.err << "sluicectl: " << to_string(error) << "\n";
-    return ExitCode::failed;
+    return exit_code_of(error.kind);
 }
 
 ExitCode run_status(const Context &context, bool ledger) {
@@ -84,20 +57,6 @@ ExitCode run_watch(const Context &context, bool ledger, double period_s) {
             return code;
         std::this_thread::sleep_for(std::chrono::duration<double>(period_s));
     }
-}
-
-ExitCode run_reload(const Context &context) {
-    const auto answer = Client(context.control_socket).post("/api/v1/reload");
-    if (!answer)
-        return report_error(context, answer.error());
-    const auto outcome = reload_outcome_from_json(static_cast<int>(answer->status), answer->body);
-    if (!outcome)
-        return report_error(context, outcome.error());
-    if (context.format == OutputFormat::json)
-        context.out << answer->body;
-    else
-        print_reload(context, *outcome);
-    return exit_code(outcome->status);
 }
 
 } // namespace sluice

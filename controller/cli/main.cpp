@@ -12,9 +12,6 @@ namespace {
 
 using namespace sluice;
 
-constexpr const char *exit_codes =
-    "Exit codes: 0 ok, 1 failed, 2 usage, 3 policy invalid, 4 busy or degraded, 5 kernel unsupported";
-
 struct Arguments {
     std::string control_socket = "/run/sluice/control.sock";
     std::string bundle = "sluice-support.tar.gz";
@@ -25,6 +22,8 @@ struct Arguments {
     DropOptions drops;
     TopOptions top;
     ExplainOptions explain;
+    ApplyOptions apply;
+    std::string plan;
 };
 
 using Command = std::function<ExitCode(const Context &)>;
@@ -39,7 +38,7 @@ void add_global_options(CLI::App &app, Arguments &arguments) {
     app.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
     app.require_subcommand(1);
     app.fallthrough(); // global options may also follow the subcommand
-    app.footer(exit_codes);
+    app.footer(exit_code_help);
 }
 
 void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
@@ -107,6 +106,21 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
         ->add_option("IF", arguments.files, "Interfaces; all where none is given");
     add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
         run_reload);
+    auto *apply =
+        add("apply", "Put a policy in force, for good or on trial; a bad file changes nothing",
+            "sluicectl apply new.yaml\n  sluicectl apply new.yaml --confirm-within 60s && sluicectl confirm",
+            [&](const Context &c) { return run_apply(c, arguments.apply); });
+    apply->add_option("FILE", arguments.apply.file, "Policy file; it is read here and sent")->required();
+    apply
+        ->add_option("--confirm-within", arguments.apply.confirm_within,
+                     "Take it back unless `sluicectl confirm` comes in this time")
+        ->type_name("DURATION");
+    add("confirm", "Keep the policy that is on trial", "sluicectl confirm", run_confirm);
+    add("rollback", "Go back to the policy before the last change", "sluicectl rollback", run_rollback);
+    add("plan", "Show what a policy file would change, and whether that is a swap in place",
+        "sluicectl plan\n  sluicectl plan new.yaml -o json",
+        [&](const Context &c) { return run_plan(c, arguments.plan); })
+        ->add_option("FILE", arguments.plan, "Policy file; the one of the daemon where not given");
     add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",
         run_schema);
     add("support-bundle", "Collect what is needed to judge this host from afar into one archive",

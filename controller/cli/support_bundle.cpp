@@ -1,9 +1,8 @@
 #include "cli/support_bundle.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <cstdio>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,37 +14,56 @@
 
 #include "api/json.hpp"
 #include "cli/client.hpp"
+#include "core/child.hpp"
 
 namespace sluice {
 namespace {
 
 namespace fs = std::filesystem;
 
+using Words = std::vector<std::string>;
+constexpr std::chrono::seconds kPatience{15}; // no command may hang the bundle
+
 struct Part {
     const char *file;
-    const char *command; // constant text, run by sh; its errors belong into the file too
-};
-constexpr Part parts[] = {
-    {"kernel.txt", "uname -a; cat /etc/os-release; cat /sys/kernel/security/lockdown; nproc; uptime"},
-    {"links.txt", "ip -s -d link; ip -br address; ip rule; ip route; ip -6 route"},
-    {"qdisc.txt", "tc -s -d qdisc; tc -s class show"},
-    {"bpf.txt", "bpftool net; bpftool prog | grep -A4 -E \"sluice|xdp\"; find /sys/fs/bpf -maxdepth 5"},
-    {"sysctl.txt", "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.core.bpf_jit_enable "
-                   "kernel.unprivileged_bpf_disabled"},
-    {"journal.txt", "journalctl -u sluiced -n 2000 --no-pager"},
-    {"unit.txt", "systemctl cat sluiced; systemctl status sluiced --no-pager"},
-    {"package.txt", "dpkg-query -W sluice libbpf1 libmicrohttpd12; dpkg -V sluice"},
+    std::vector<Words> commands;
 };
 
-// Of a device: driver, rings, queues, offloads, counters.
-std::string ethtool_commands(const std::string &device) {
-    std::string all;
-    for (const char *what : {"-i", "-g", "-l", "-k", "-S"})
-        all += std::string("ethtool ") + what + " " + device + "; ";
+const std::vector<Part> &parts() {
+    static const std::vector<Part> all{
+        {"kernel.txt",
+         {{"uname", "-a"},
+          {"cat", "/etc/os-release", "/sys/kernel/security/lockdown"},
+          {"nproc"},
+          {"uptime"}}},
+        {"links.txt",
+         {{"ip", "-s", "-d", "link"},
+          {"ip", "-br", "address"},
+          {"ip", "rule"},
+          {"ip", "route"},
+          {"ip", "-6", "route"}}},
+        {"qdisc.txt", {{"tc", "-s", "-d", "qdisc"}}},
+        {"bpf.txt", {{"bpftool", "net"}, {"bpftool", "prog"}, {"find", "/sys/fs/bpf", "-maxdepth", "5"}}},
+        {"sysctl.txt",
+         {{"sysctl", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.core.bpf_jit_enable",
+           "kernel.unprivileged_bpf_disabled"}}},
+        {"journal.txt", {{"journalctl", "-u", "sluiced", "-n", "2000", "--no-pager"}}},
+        {"unit.txt", {{"systemctl", "cat", "sluiced"}, {"systemctl", "status", "sluiced", "--no-pager"}}},
+        {"package.txt",
+         {{"dpkg-query", "-W", "sluice", "libbpf1", "libmicrohttpd12"}, {"dpkg", "-V", "sluice"}}},
+    };
     return all;
 }
 
-// Names come from the daemon and go to a shell.
+// Of a device: driver, rings, queues, offloads, counters.
+std::vector<Words> ethtool_commands(const std::string &device) {
+    std::vector<Words> all;
+    for (const char *what : {"-i", "-g", "-l", "-k", "-S"})
+        all.push_back({"ethtool", what, device});
+    return all;
+}
+
+// Names come from the daemon, and become the names of files.
 bool is_plain_name(const std::string &name) {
     return !name.empty() && name.front() != '-' && std::ranges::all_of(name, [](unsigned char c) {
         return std::isalnum(c) || c == '_' || c == '.' || c == '-' || c == '@';
@@ -56,17 +74,11 @@ bool write(const fs::path &file, const std::string &text) {
     return static_cast<bool>(std::ofstream(file, std::ios::binary) << text);
 }
 
-// What the commands print; none may hang the bundle.
-std::string output_of(const std::string &commands) {
-    const std::string line = "timeout 15 sh -c '" + commands + "' 2>&1";
+// What the commands print, their errors too.
+std::string output_of_all(const std::vector<Words> &commands) {
     std::string out;
-    FILE *pipe = popen(line.c_str(), "r");
-    if (!pipe)
-        return "popen failed\n";
-    std::array<char, 4096> piece{};
-    while (const size_t n = std::fread(piece.data(), 1, piece.size(), pipe))
-        out.append(piece.data(), n);
-    pclose(pipe);
+    for (const Words &words : commands)
+        out += output_of(words, kPatience);
     return out;
 }
 
@@ -85,7 +97,8 @@ void ask_daemon(const Context &context, const fs::path &folder) {
         fs::copy_file(snapshot->policy_file, folder / "policy.yaml", ignored);
         for (const auto &port : snapshot->ports)
             if (is_plain_name(port.device))
-                write(folder / ("ethtool-" + port.device + ".txt"), output_of(ethtool_commands(port.device)));
+                write(folder / ("ethtool-" + port.device + ".txt"),
+                      output_of_all(ethtool_commands(port.device)));
     }
 }
 
@@ -123,12 +136,12 @@ ExitCode run_support_bundle(const Context &context, const std::string &file) {
         return failed("no temporary folder (is /tmp full?)");
     write(folder / "version.txt", "sluicectl " SLUICE_VERSION "\n");
     ask_daemon(context, folder);
-    for (const auto &part : parts)
-        write(folder / part.file, output_of(part.command));
-    if (!is_plain_name(fs::path(file).filename()) || file.find('\'') != std::string::npos)
-        return failed("the file name may have letters, digits, and any of _ . - @");
-    const auto trouble = output_of("tar -C \"" + work.root.string() + "\" -czf \"" +
-                                   fs::absolute(file).string() + "\" sluice-support");
+    for (const auto &part : parts())
+        write(folder / part.file, output_of_all(part.commands));
+    // tar takes a colon in the name for a host.
+    const auto trouble =
+        output_of({"tar", "--force-local", "-C", work.root, "-czf", fs::absolute(file), "sluice-support"},
+                  std::chrono::minutes(1));
     if (!trouble.empty() || !fs::exists(file, error))
         return failed("tar: " + trouble);
     if (context.format == OutputFormat::json)

@@ -83,6 +83,7 @@ Loop::PortRuntime Loop::build_port(uint32_t p) const {
             port.classes.push_back(c);
             PhantomClass phantom;
             phantom.node = static_cast<uint32_t>(nodes.size());
+            phantom.vt = dataplane_.maps().classes[c.id].share[0].vt0;
             port.phantoms.push_back(phantom);
         }
         nodes.push_back(to_node(n));

@@ -54,11 +54,12 @@ class Loop {
     struct ClassTotals {
         std::array<uint64_t, SLUICE_CLASS_OUTCOMES> outcomes{};
         std::array<uint64_t, SLUICE_WOULDS> would{};
-        uint64_t admitted_bytes = 0;
+        uint64_t admitted_bytes = 0, taken_over = 0;
         std::array<uint64_t, SLUICE_DELAY_BUCKETS> delays{};
         uint64_t delay_sum_ns = 0;
 
         void add(const ClassTotals &other);
+        uint64_t admitted_frames() const;
     };
     // One class of the running generation; of one tenant, where there are tenants.
     struct ClassRuntime {
@@ -100,6 +101,7 @@ class Loop {
     void publish(PortRuntime &port, uint32_t index, uint64_t now_ns);
     void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
+    static double guard_limit_s(const PortRuntime &port);
     void fall_asleep(const std::stop_token &stop);
     ClassTotals totals(const ClassRuntime &c) const;
     const CompiledClass &config_of(const ClassRuntime &c) const;

@@ -11,10 +11,20 @@ namespace {
 constexpr double kGuardLimit_s = 0.080;
 constexpr double kGuardFrames = 16;   // a bulk is never too much
 constexpr double kSmallestRate = 125; // bytes/s per flow, keeps the inverse in range
+constexpr uint32_t kManyFlows = 64;   // of a class; fewer are held by their own limits
 constexpr uint32_t kIdlePerTick = 16; // idle classes whose published share is brought up to date
 
 uint64_t to_ns(double seconds) {
     return static_cast<uint64_t>(std::llround(std::max(seconds, 0.0) * 1e9));
+}
+
+// Frames that the law of the class refused or marked, whatever became of them.
+uint64_t signals(const sluice_class_count &count) {
+    uint64_t sum =
+        count.outcome[SLUICE_MARK] + count.outcome[SLUICE_DROP_CODEL] + count.outcome[SLUICE_DROP_LIMIT];
+    for (unsigned i = SLUICE_SPILL; i <= SLUICE_BOUNCE; i++)
+        sum += count.outcome[i];
+    return sum;
 }
 
 } // namespace
@@ -52,8 +62,7 @@ void Loop::gather_class(PortRuntime &port, uint32_t index, uint64_t now_ns, bool
     for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
         const sluice_class_count &count = maps.class_count(c.id, cpu);
         admitted += __atomic_load_n(&count.admitted_bytes, __ATOMIC_RELAXED);
-        refused +=
-            count.outcome[SLUICE_MARK] + count.outcome[SLUICE_DROP_CODEL] + count.outcome[SLUICE_DROP_LIMIT];
+        refused += signals(count);
     }
     PhantomInput in{index, static_cast<double>(admitted - c.admitted_bytes), {}};
     port.refused |= refused != c.refused;
@@ -139,6 +148,13 @@ uint32_t sharers(const PhantomClass &phantom) {
     return n - (n > 1);
 }
 
+// What the class has waiting would take so long to serve that the ring's guard is next, which is blind to
+// classes. Flows within their limits cannot get there: there are too many of them.
+bool is_crowded(const PhantomClass &phantom, double guard_s) {
+    return phantom.active_flows > kManyFlows &&
+           phantom.backlog_bytes > guard_s / 2 * phantom.service_bytes_per_s;
+}
+
 } // namespace
 
 void Loop::publish(PortRuntime &port, uint32_t index, uint64_t now_ns) {
@@ -166,6 +182,7 @@ void Loop::publish(PortRuntime &port, uint32_t index, uint64_t now_ns) {
     s.limit_bytes = bytes(c.aqm.limit_s);
     shared.ect_limit_bytes = bytes(c.aqm.ect_limit_s);
     publish_law(c);
+    __atomic_store_n(&shared.crowded, is_crowded(phantom, guard_limit_s(port)), __ATOMIC_RELAXED);
     __atomic_store_n(&shared.current, next, __ATOMIC_RELEASE);
 }
 
@@ -180,16 +197,21 @@ void Loop::publish_law(const ClassRuntime &c) {
                   static_cast<uint32_t>(gains.beta * 65536)};
 }
 
+double Loop::guard_limit_s(const PortRuntime &port) {
+    const double link = port.capacity.link_bytes_per_s;
+    const double frame_s = port.config.mtu_bytes / (link > 0 ? link : granted(port.capacity));
+    const double ring_s = frame_s * port.capacity.last.size;
+    const double bulk_s = std::max(kGuardLimit_s, kGuardFrames * frame_s);
+    return ring_s > 0 ? std::min(bulk_s, ring_s * 0.9) : bulk_s;
+}
+
 // The guard stands well above what the phantom scheduler lets happen: it is for the time when that fails.
 // Until the link has been measured, whose rate is not that of the policy, it is what the dataplane set.
 void Loop::publish_guard(PortRuntime &port) {
     sluice_port &shared = dataplane_.maps().ports[port.port];
     if (port.capacity.link_bytes_per_s <= 0)
         return;
-    const double frame_s = port.config.mtu_bytes / port.capacity.link_bytes_per_s;
-    const double ring_s = frame_s * port.capacity.last.size;
-    const double bulk_s = std::max(kGuardLimit_s, kGuardFrames * frame_s);
-    const double limit_s = ring_s > 0 ? std::min(bulk_s, ring_s * 0.9) : bulk_s;
+    const double limit_s = guard_limit_s(port);
     shared.guard = {to_ns(limit_s / 4), 100'000'000};
     shared.guard_limit_ns = to_ns(limit_s);
     shared.ns_per_byte = static_cast<uint64_t>(1e9 / port.capacity.link_bytes_per_s * 1048576.0);

@@ -36,6 +36,7 @@ struct ClassState {
     std::string name;
     std::string mode;                                      // "enforce" or "shadow"
     uint64_t admitted_packets = 0, admitted_bytes = 0;     // counters; bytes as on the wire, with overhead
+    uint64_t taken_over_packets = 0;                       // counter; of those, what another port rerouted
     uint64_t service_bytes_per_s = 0;                      // what the phantom scheduler serves it now
     uint64_t backlog_bytes = 0;                            // phantom
     uint32_t active_flows = 0;                             // flows with phantom backlog
@@ -116,7 +117,11 @@ struct Snapshot {
     std::string version;  // of sluice
     std::string policy_file, policy_sha256;
     uint64_t policy_generation = 0;
-    uint64_t reloads_ok = 0, reloads_failed = 0;
+    std::string policy_source;                  // "file", "applied" or "last_good"
+    std::optional<double> confirm_until_unix_s; // a policy is on trial: then it is taken back
+    bool last_good_saved = false;               // the policy in force is on disk, for a start with a bad file
+    uint64_t reloads_ok = 0, reloads_invalid = 0, reloads_failed = 0; // failed: the data path refused
+    uint64_t rollbacks_asked = 0, rollbacks_unconfirmed = 0;          // of reloads_ok
     double last_reload_unix_s = 0;
     bool last_reload_ok = true;
     uint64_t ticks = 0, events = 0, events_lost = 0;

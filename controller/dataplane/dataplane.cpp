@@ -135,6 +135,11 @@ Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
     if (!same_wiring(policy, loaded_))
         return fail("ports or forwarding differ from the running policy",
                     "restart sluiced to change devices, `from`, `to` or `forward`");
+    for (const auto &in : ingress_)
+        if (ways_of(policy, in.port) & ~ways_of(loaded_, in.port))
+            return fail("`when_full` on port " + policy.port(in.port).name +
+                            " names ways that its program was loaded without",
+                        "restart sluiced to use them");
     const uint32_t next = 1 - maps_.control[0].generation;
     if (policy.class_count > maps_.class_rows())
         return fail("the policy has " + std::to_string(policy.class_count) +

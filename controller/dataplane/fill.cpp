@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "core/clock.hpp"
+
 namespace sluice {
 
 void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<PortFacts> &facts) {
@@ -47,14 +49,24 @@ Result<> add_prefixes(int trie, const CompiledPolicy &policy, uint32_t generatio
     return {};
 }
 
+// Virtual time at which a generation begins: beyond every `finish` that buckets may still hold from a policy
+// before, since no class was ever served faster than this. Else a flow would owe what it owed then.
+uint64_t first_vt() {
+    constexpr uint64_t kMostBytesPerNs = 64; // SLUICE_HORIZON_NS has the same bound
+    return monotonic_ns() * kMostBytesPerNs;
+}
+
 void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
+    const uint64_t vt = first_vt();
     for (uint32_t c = 0; c < maps.class_rows(); c++) {
         maps.classes[base + c] = sluice_class{};
         maps.delays[base + c] = sluice_delays{};
         for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
             maps.class_counts[(base + c) * maps.cpus + cpu] = sluice_class_count{};
-        for (auto &share : maps.classes[base + c].share) // admits all until the control loop publishes
+        for (auto &share : maps.classes[base + c].share) { // admits all until the control loop publishes
+            share.vt0 = vt;
             share.target_bytes = share.step_bytes = share.short_limit_bytes = share.limit_bytes = ~0ull >> 2;
+        }
     }
     for (const auto &t : policy.transitions)
         for (uint32_t id = 0; id < t.class_count(); id++) {
@@ -63,6 +75,9 @@ void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
             to.mark = from.mark;
             to.law = from.aqm.law == Law::pi2 ? SLUICE_LAW_PI2 : SLUICE_LAW_CODEL;
             to.remark = from.remark;
+            to.ways = from.ways;
+            to.trim_bytes = from.trim_bytes;
+            to.trim_dscp = from.trim_dscp;
         }
 }
 

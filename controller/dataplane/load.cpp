@@ -114,6 +114,7 @@ sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port
     config.seed[0] = random_word();
     config.seed[1] = random_word();
     set_egress_list(config, policy, port, facts);
+    config.ways = ways_of(policy, port);
     std::copy(facts[port].dev.mac.begin(), facts[port].dev.mac.end(), config.mac);
     config.check_mac = !config.xconnect;
     config.frags = facts[port].dev.mtu > kLargestLinearMtu;
@@ -133,7 +134,40 @@ Result<> share_maps(const Instance &instance, ingress &object) {
     return {};
 }
 
+// The programs behind the tail calls of one port. The kernel empties the map once nobody holds it by a
+// descriptor or a pin.
+Result<> connect_ways(Instance &instance, ingress &object, uint32_t port) {
+    Fd map = own(bpf_map__fd(object.maps.sl_ways));
+    const bpf_program *programs[] = {object.progs.sluice_ways_out, object.progs.sluice_detour};
+    static_assert(std::size(programs) == SLUICE_REFUSAL_PROGRAMS);
+    for (uint32_t i = 0; i < SLUICE_REFUSAL_PROGRAMS; i++) {
+        const int fd = bpf_program__fd(programs[i]);
+        if (int err = bpf_map_update_elem(map.get(), &i, &fd, BPF_ANY))
+            return fail_errno(err, "enter the programs of `when_full` for " + std::to_string(port));
+    }
+    instance.maps.insert_or_assign("sl_ways_" + std::to_string(port), std::move(map));
+    return {};
+}
+
+// Refused by the verifier, or for want of a feature: another kernel would do.
+tl::unexpected<Error> load_failure(int err, const std::string &operation, const LibbpfLog &log) {
+    auto failure = fail_errno(err, operation, log.tail());
+    if (err != -EPERM && err != -ENOMEM)
+        failure.value().kind = ErrorKind::unsupported;
+    return failure;
+}
+
 } // namespace
+
+uint32_t ways_of(const CompiledPolicy &policy, uint32_t port) {
+    uint32_t bits = 0;
+    for (const auto &t : policy.transitions)
+        if (std::find(t.from.begin(), t.from.end(), port) != t.from.end())
+            for (const auto &c : t.classes)
+                for (uint32_t ways = c.ways; ways; ways >>= SLUICE_WAY_BITS)
+                    bits |= 1u << (ways & ((1u << SLUICE_WAY_BITS) - 1));
+    return bits;
+}
 
 int Instance::map(const std::string &name) const {
     const auto found = maps.find(name);
@@ -169,7 +203,7 @@ Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &size
     bpf_program__set_autoload(object->progs.sluice_devmap_frame, hook == Hook::devmap);
     LibbpfLog log;
     if (int err = egress__load(object.get()))
-        return fail_errno(err, "load the egress programs", log.tail());
+        return load_failure(err, "load the egress programs", log);
     Instance instance;
     take_descriptors(instance, *object);
     return instance;
@@ -202,7 +236,7 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
     return maps;
 }
 
-Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, uint32_t port,
+Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
                         const std::vector<PortFacts> &facts, uint32_t cpus) {
     const Ingress object(ingress__open());
     if (!object)
@@ -210,14 +244,20 @@ Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, 
     if (auto r = check_abi(object->rodata->abi_version, "ingress"); !r)
         return tl::unexpected(r.error());
     const sluice_ingress_config config = ingress_config(policy, port, facts, cpus);
-    if (config.frags)
-        bpf_program__set_flags(object->progs.sluice_ingress, BPF_F_XDP_HAS_FRAGS);
+    bpf_program *program;
+    bpf_object__for_each_program(program, object->obj) {
+        if (config.frags)
+            bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+        bpf_program__set_autoload(program, config.ways || program == object->progs.sluice_ingress);
+    }
     std::memcpy(&object->rodata->config, &config, sizeof(config));
     if (auto r = share_maps(instance, *object); !r)
         return tl::unexpected(r.error());
     LibbpfLog log;
     if (int err = ingress__load(object.get()))
-        return fail_errno(err, "load the ingress program for " + facts[port].dev.name, log.tail());
+        return load_failure(err, "load the ingress program for " + facts[port].dev.name, log);
+    if (auto r = config.ways ? connect_ways(instance, *object, port) : Result<>{}; !r)
+        return tl::unexpected(r.error());
     return own(bpf_program__fd(object->progs.sluice_ingress));
 }
 

@@ -41,14 +41,28 @@ Metric policy_info() {
 }
 
 Metric policy_reloads() {
-    return rows::make(
-        {"sluice_policy_reloads_total", counter, "reloads",
-         "Attempts to load the policy again, by result; a failure leaves the old policy in force."},
-        {"result"}, [](const Scrape &scrape) {
-            const auto &s = scrape.snapshot;
-            return std::vector<Sample>{{{"success"}, static_cast<double>(s.reloads_ok)},
-                                       {{"failure"}, static_cast<double>(s.reloads_failed)}};
-        });
+    return rows::make({"sluice_policy_reloads_total", counter, "reloads",
+                       "Attempts to change the policy, by result. invalid: it was not good; failed: the data "
+                       "path refused it; "
+                       "both leave the old policy in force."},
+                      {"result"}, [](const Scrape &scrape) {
+                          const auto &s = scrape.snapshot;
+                          return std::vector<Sample>{{{"applied"}, static_cast<double>(s.reloads_ok)},
+                                                     {{"invalid"}, static_cast<double>(s.reloads_invalid)},
+                                                     {{"failed"}, static_cast<double>(s.reloads_failed)}};
+                      });
+}
+
+Metric policy_rollbacks() {
+    return rows::make({"sluice_policy_rollbacks_total", counter, "rollbacks",
+                       "Changes back to the policy before, by reason: asked for, or a policy on trial that "
+                       "nobody confirmed."},
+                      {"reason"}, [](const Scrape &scrape) {
+                          const auto &s = scrape.snapshot;
+                          return std::vector<Sample>{
+                              {{"operator"}, static_cast<double>(s.rollbacks_asked)},
+                              {{"unconfirmed"}, static_cast<double>(s.rollbacks_unconfirmed)}};
+                      });
 }
 
 std::vector<Metric> daemon_rows() {
@@ -59,6 +73,16 @@ std::vector<Metric> daemon_rows() {
                      [](const Snapshot &s) { return s.health == "ok"; }),
         policy_info(),
         policy_reloads(),
+        policy_rollbacks(),
+        rows::daemon({"sluice_policy_from_last_good", gauge, "",
+                      "1 while the last good policy is in force because the policy file was missing or bad."},
+                     [](const Snapshot &s) { return s.policy_source == "last_good"; }),
+        rows::daemon({"sluice_policy_last_good_saved", gauge, "",
+                      "1 if the policy in force is on disk, for a start with a bad policy file."},
+                     &Snapshot::last_good_saved),
+        rows::daemon({"sluice_policy_on_trial", gauge, "",
+                      "1 while a policy waits to be confirmed; else it is taken back."},
+                     [](const Snapshot &s) { return s.confirm_until_unix_s.has_value(); }),
         rows::daemon({"sluice_policy_last_reload_timestamp_seconds", gauge, "seconds",
                       "Unix time of the last attempt to load the policy."},
                      &Snapshot::last_reload_unix_s),
@@ -185,10 +209,13 @@ std::vector<Metric> class_rows() {
             {"sluice_class_admitted_bytes_total", counter, "bytes",
              "Bytes of the class admitted to the port, as on the wire with framing overhead."},
             &ClassState::admitted_bytes),
+        rows::traffic_class({"sluice_class_taken_over_packets_total", counter, "packets",
+                             "Of the admitted frames, those that another port's classes count as reroute."},
+                            &ClassState::taken_over_packets),
         rows::class_reasons(
             {"sluice_class_outcome_packets_total", counter, "packets",
-             "Frames of the class by outcome: forward, mark, one drop_* per law; would_* counts "
-             "what shadow mode did not enforce."},
+             "Frames of the class by outcome: forward, mark, one drop_* per law, spill, reroute, trim, "
+             "bounce where `when_full` names them; would_* counts what shadow mode did not enforce."},
             &ClassState::outcomes),
         rows::traffic_class({"sluice_class_service_bytes_per_second", gauge, "bytes/s",
                              "Rate at which the phantom scheduler serves the class."},

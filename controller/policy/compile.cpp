@@ -1,6 +1,7 @@
 #include "policy/compile.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sluice {
 namespace {
@@ -18,12 +19,42 @@ sluice_isolate to_abi(Isolate isolate) {
     return static_cast<sluice_isolate>(isolate);
 }
 
+// The enumerators of both have the same order; `mark` lets a packet join, `drop` is what is left.
+uint16_t to_ways(const std::vector<Verdict> &when_full) {
+    static_assert(static_cast<int>(Verdict::spill) == SLUICE_WAY_SPILL &&
+                  static_cast<int>(Verdict::bounce) == SLUICE_WAY_BOUNCE);
+    uint32_t ways = 0, shift = 0;
+    for (Verdict v : when_full)
+        if (v != Verdict::mark && v != Verdict::drop) {
+            ways |= static_cast<uint32_t>(v) << shift;
+            shift += SLUICE_WAY_BITS;
+        }
+    return static_cast<uint16_t>(ways);
+}
+
 CompiledClass compile_class(const Transition &t, const TrafficClass &c) {
     const Aqm &aqm = c.aqm ? *c.aqm : t.aqm;
     const bool may_mark =
         std::find(c.when_full.begin(), c.when_full.end(), Verdict::mark) != c.when_full.end();
-    const uint8_t remark = c.remark ? static_cast<uint8_t>(SLUICE_REMARK | *c.remark) : uint8_t{0};
-    return {c.name, aqm, remark, aqm.ecn && may_mark};
+    const auto dscp = [](const std::optional<uint8_t> &value) {
+        return value ? static_cast<uint8_t>(SLUICE_REMARK | *value) : uint8_t{0};
+    };
+    return {c.name,           aqm, dscp(c.remark), aqm.ecn && may_mark, to_ways(c.when_full), c.trim.bytes,
+            dscp(c.trim.dscp)};
+}
+
+void compile_overflow(const Policy &policy, const Transition &t, sluice_transition &image) {
+    image.flowlet = SLUICE_AWAY_TICK(t.flowlet_ns);
+    for (const auto &name : t.overflow)
+        for (uint32_t i = 0; i < policy.transitions.size(); i++)
+            if (policy.transitions[i].to == name && covers(policy.transitions[i], t) &&
+                image.overflow_count < SLUICE_MAX_OVERFLOW)
+                image.overflow[image.overflow_count++] = i;
+    for (const Prefix &hop : policy.ports[port_index(policy, t.to)].next_hop)
+        if (hop.family == 4)
+            std::memcpy(&image.next_hop4, hop.address.data(), 4);
+        else
+            std::memcpy(image.next_hop6, hop.address.data(), 16);
 }
 
 CompiledTransition compile_transition(const Policy &policy, const Transition &t, uint32_t first_class) {
@@ -43,6 +74,7 @@ CompiledTransition compile_transition(const Policy &policy, const Transition &t,
     out.image.isolate = to_abi(t.isolate);
     out.image.bypass_on_loss = t.on_controller_loss == OnControllerLoss::bypass;
     out.image.first_class = first_class;
+    compile_overflow(policy, t, out.image);
     out.image.default_class = static_cast<uint16_t>(t.classes.size() - 1); // `default` is the last one
     if (t.tenants) {
         out.tenants = static_cast<uint32_t>(t.tenants->list.size());
@@ -54,6 +86,12 @@ CompiledTransition compile_transition(const Policy &policy, const Transition &t,
 }
 
 } // namespace
+
+bool covers(const Transition &t, const Transition &other) {
+    return std::all_of(other.from.begin(), other.from.end(), [&](const std::string &port) {
+        return std::find(t.from.begin(), t.from.end(), port) != t.from.end();
+    });
+}
 
 CompiledPolicy compile(Policy policy) {
     CompiledPolicy out;

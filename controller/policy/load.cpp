@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -34,7 +35,7 @@ class File {
 };
 
 LoadResult refused(const std::string &file, std::string message) {
-    return {std::nullopt, {Diagnostic{file, {}, Diagnostic::error, std::move(message), {}, {}}}};
+    return {std::nullopt, {Diagnostic{file, {}, Diagnostic::error, std::move(message), {}, {}}}, {}};
 }
 
 std::string cause(const char *operation, int err) {
@@ -58,8 +59,7 @@ int read_all(int fd, size_t most, std::string &out) {
 }
 
 // None, or what is wrong with the file.
-std::optional<std::string> read_regular_file(const std::string &path, size_t most, std::string &out,
-                                             bool *world_writable = nullptr) {
+std::optional<std::string> read_regular_file(const std::string &path, size_t most, std::string &out) {
     const File file(path);
     if (file.fd < 0)
         return cause("cannot open the file", errno);
@@ -68,35 +68,30 @@ std::optional<std::string> read_regular_file(const std::string &path, size_t mos
         return cause("cannot examine the file", errno);
     if (!S_ISREG(st.st_mode))
         return "not a regular file";
+    if (st.st_mode & S_IWOTH)
+        return "every user can write this file, so anybody could decide what this host forwards: `chmod "
+               "o-w " +
+               path + "` takes that away";
     if (const int err = read_all(file.fd, most, out))
         return cause("cannot read the file", err);
-    if (out.size() > most && !world_writable)
+    if (out.size() > most)
         return "larger than " + std::to_string(most >> 20) + " MiB";
-    if (world_writable)
-        *world_writable = st.st_mode & S_IWOTH;
     return std::nullopt;
 }
 
-} // namespace
+// How the loader gets a file that the policy names: nothing, or what is wrong with it.
+using TenantSource = std::function<std::optional<std::string>(const std::string &name, std::string &content)>;
 
-namespace {
-
-std::string beside(const std::string &policy_file, const std::string &name) {
-    const size_t slash = policy_file.rfind('/');
-    return name.starts_with('/') || slash == std::string::npos ? name
-                                                               : policy_file.substr(0, slash + 1) + name;
-}
-
-// Reads `tenants.file` of a transition; `text` gets its bytes, for the checksum.
-void read_tenant_files(Reader &reader, Transition &t, const std::string &policy_file, std::string &text,
-                       std::vector<Diagnostic> &diagnostics) {
+// Reads `tenants.file` of a transition; `all` gets its bytes, for the checksum.
+void read_tenant_files(Reader &reader, Transition &t, const TenantSource &source, std::string &all,
+                       LoadResult &result) {
     if (!t.tenants)
         return;
     if (t.tenants->file.empty())
         return check_tenants(reader, nullptr, *t.tenants, 0);
-    const std::string path = beside(policy_file, t.tenants->file);
+    const std::string &name = t.tenants->file, path = beside(result.bytes.file, name);
     std::string content;
-    if (const auto problem = read_regular_file(path, most_tenant_bytes, content))
+    if (const auto problem = source(name, content))
         return reader.error_at(t.tenants->file_pos, path + ": " + *problem);
     const size_t first = t.tenants->list.size();
     Report report(path, content);
@@ -104,8 +99,10 @@ void read_tenant_files(Reader &reader, Transition &t, const std::string &policy_
     read_tenant_file(csv, content, *t.tenants);
     check_tenants(reader, &csv, *t.tenants, first);
     const auto found = report.take();
-    diagnostics.insert(diagnostics.end(), found.begin(), found.end());
-    text += content;
+    result.diagnostics.insert(result.diagnostics.end(), found.begin(), found.end());
+    all += content;
+    if (!result.bytes.tenant_file(name))
+        result.bytes.tenant_files.push_back({name, std::move(content)});
 }
 
 bool has_error(const std::vector<Diagnostic> &diagnostics) {
@@ -113,29 +110,28 @@ bool has_error(const std::vector<Diagnostic> &diagnostics) {
                        [](const Diagnostic &d) { return d.severity == Diagnostic::error; });
 }
 
-} // namespace
-
-LoadResult load_policy_text(std::string_view text, const std::string &file_name) {
+LoadResult load(std::string_view text, const std::string &file, const TenantSource &source) {
     if (text.size() > most_bytes)
-        return refused(file_name, "the policy is larger than 1 MiB; many tenants go into `tenants.file`");
+        return refused(file, "the policy is larger than 1 MiB; many tenants go into `tenants.file`");
+    LoadResult result;
+    result.bytes = {file, std::string(text), {}};
     std::string all(text);
     if (text.starts_with("\xef\xbb\xbf"))
         text.remove_prefix(3); // byte order mark
-    if (const auto unreadable = find_unreadable(text))
-        return refused(file_name, *unreadable);
-
-    Report report(file_name, text);
+    Report report(file, text);
     Policy policy;
-    LoadResult result;
-    if (const auto root = read_document(text, report)) {
+    if (const auto unreadable = find_unreadable(text)) {
+        result.diagnostics = refused(file, *unreadable).diagnostics;
+    } else if (const auto root = read_document(text, report)) {
         Reader reader(report);
         policy = read_policy(reader, *root);
         for (auto &t : policy.transitions)
-            read_tenant_files(reader, t, file_name, all, result.diagnostics);
+            read_tenant_files(reader, t, source, all, result);
         check_ports(reader, *root, policy);
         check_rates(reader, policy);
+        check_ways_out(reader, *root, policy);
     }
-    policy.file = file_name;
+    policy.file = file;
     policy.sha256 = sha256_hex(all);
     const auto found = report.take();
     result.diagnostics.insert(result.diagnostics.begin(), found.begin(), found.end());
@@ -144,21 +140,52 @@ LoadResult load_policy_text(std::string_view text, const std::string &file_name)
     return result;
 }
 
+} // namespace
+
+size_t PolicyBytes::size() const {
+    size_t sum = text.size();
+    for (const auto &f : tenant_files)
+        sum += f.text.size();
+    return sum;
+}
+
+const PolicyBytes::TenantFile *PolicyBytes::tenant_file(const std::string &name) const {
+    const auto found = std::find_if(tenant_files.begin(), tenant_files.end(),
+                                    [&](const TenantFile &f) { return f.name == name; });
+    return found == tenant_files.end() ? nullptr : &*found;
+}
+
+std::string beside(const std::string &policy_file, const std::string &name) {
+    const size_t slash = policy_file.rfind('/');
+    return name.starts_with('/') || slash == std::string::npos ? name
+                                                               : policy_file.substr(0, slash + 1) + name;
+}
+
+LoadResult load_policy_text(std::string_view text, const std::string &file_name) {
+    return load(text, file_name, [&](const std::string &name, std::string &content) {
+        return read_regular_file(beside(file_name, name), most_tenant_bytes, content);
+    });
+}
+
+LoadResult load_policy_bytes(PolicyBytes bytes) {
+    return load(bytes.text, bytes.file,
+                [&](const std::string &name, std::string &content) -> std::optional<std::string> {
+                    const auto *file = bytes.tenant_file(name);
+                    if (!file)
+                        return "is not among the files that came with the policy";
+                    content = file->text;
+                    return std::nullopt;
+                });
+}
+
 LoadResult load_policy_file(const std::string &path) {
     std::string text;
-    bool world_writable = false;
-    if (const auto problem = read_regular_file(path, most_bytes, text, &world_writable))
-        return refused(path, *problem);
-    LoadResult result = load_policy_text(text, path);
-    if (world_writable)
-        result.diagnostics.insert(result.diagnostics.begin(),
-                                  Diagnostic{path,
-                                             {},
-                                             Diagnostic::warning,
-                                             "every user can write this file: chmod o-w takes that away",
-                                             {},
-                                             {}});
-    return result;
+    if (const auto problem = read_regular_file(path, most_bytes, text)) {
+        LoadResult result = refused(path, *problem);
+        result.bytes = {path, std::move(text), {}};
+        return result;
+    }
+    return load_policy_text(text, path);
 }
 
 } // namespace sluice

@@ -59,17 +59,22 @@ Node as_map(const std::vector<Node> &header, const std::vector<Node> &line) {
     return map;
 }
 
+// Calls `line(values)` for each line that holds something.
+template <class F> void for_each_line(std::string_view text, F line) {
+    for (int number = 1; !text.empty(); number++) {
+        const size_t end = text.find('\n');
+        const std::string_view here = text.substr(0, end);
+        text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+        if (!trim(here).empty() && trim(here).front() != '#')
+            line(cells(here, number, ','));
+    }
+}
+
 } // namespace
 
 void read_tenant_file(Reader &r, std::string_view text, Tenants &out) {
     std::vector<Node> header;
-    for (int number = 1; !text.empty(); number++) {
-        const size_t end = text.find('\n');
-        const std::string_view line = text.substr(0, end);
-        text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
-        if (trim(line).empty() || trim(line).front() == '#')
-            continue;
-        const std::vector<Node> values = cells(line, number, ',');
+    for_each_line(text, [&](const std::vector<Node> &values) {
         if (header.empty()) {
             header = values;
         } else if (values.size() > header.size()) {
@@ -77,9 +82,22 @@ void read_tenant_file(Reader &r, std::string_view text, Tenants &out) {
         } else if (Tenant tenant; read_tenant(r, as_map(header, values), tenant)) {
             out.list.push_back(std::move(tenant));
         }
-    }
+    });
     if (header.empty())
         r.error_at({1, 1}, "the file is empty: its first line names the columns, such as name,match,ceil");
+}
+
+Node tenant_file_document(std::string_view text) {
+    std::vector<Node> header;
+    Node list;
+    list.kind = Node::Kind::list;
+    for_each_line(text, [&](const std::vector<Node> &values) {
+        if (header.empty())
+            header = values;
+        else
+            list.children.push_back(as_map(header, values));
+    });
+    return list;
 }
 
 } // namespace sluice

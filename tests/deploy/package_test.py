@@ -4,6 +4,7 @@ own Depends, run there as the unit would run them, upgraded, removed and purged;
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -194,6 +195,42 @@ class Package(unittest.TestCase):
                                "--fail-on", "error,warning", *map(str, self.packages.values())],
                               capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stdout + done.stderr)
+
+    def test_programs_are_hardened(self) -> None:
+        """What the linker does, in every build; with the compiler's part where the build is one for packages."""
+        hardened = "SLUICE_HARDENED:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            run("dpkg-deb", "-x", self.packages["sluice"], folder)
+            programs = [f"{folder}/usr/sbin/sluiced", f"{folder}/usr/bin/sluicectl"]
+            print(run(SOURCE / "deploy/checksec.py", *([] if hardened else ["--linked"]), *programs))
+            shutil.copy("/bin/true", f"{folder}/weak")
+            run("cc", "-no-pie", "-Wl,-z,norelro", "-Wl,-z,execstack", "-x", "c", "-", "-o", f"{folder}/weak",
+                input="int main(void) { return 0; }")
+            weak = subprocess.run([SOURCE / "deploy/checksec.py", f"{folder}/weak"], capture_output=True, text=True)
+            self.assertEqual(weak.returncode, 1)
+            for flag in ("pie", "relro", "bind_now", "stack_not_executable", "stack_protector", "fortified"):
+                self.assertIn(flag, weak.stdout)
+
+    def test_bill_of_materials(self) -> None:
+        """Every file, every dependency with the version that is installed here, in the shape that SPDX 2.3 asks for."""
+        with tempfile.TemporaryDirectory() as folder:
+            run(SOURCE / "deploy/sbom.py", self.packages["sluice"], "-o", f"{folder}/sbom.json")
+            bill = json.loads(Path(folder, "sbom.json").read_text())
+        self.assertEqual((bill["spdxVersion"], bill["dataLicense"], bill["SPDXID"]),
+                         ("SPDX-2.3", "CC0-1.0", "SPDXRef-DOCUMENT"))
+        self.assertRegex(bill["creationInfo"]["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        ids = [item["SPDXID"] for item in [*bill["packages"], *bill["files"]]]
+        self.assertEqual(len(ids), len(set(ids)))
+        for relation in bill["relationships"]:
+            self.assertIn(relation["spdxElementId"], [*ids, "SPDXRef-DOCUMENT"])
+            self.assertIn(relation["relatedSpdxElement"], ids)
+        versions = {package["name"]: package["versionInfo"] for package in bill["packages"]}
+        self.assertNotIn("NOASSERTION", versions.values())
+        for name in ("libbpf1", "libyaml-cpp0.7", "libmicrohttpd12", "libbpf-dev", "clang-14", "cmake"):
+            self.assertEqual(versions[name], run("dpkg-query", "-W", "-f", "${Version}", name))
+        listed = {entry["fileName"] for entry in bill["files"]}
+        self.assertIn("./usr/sbin/sluiced", listed)
+        self.assertGreater(len(listed), 20)
 
     def test_unit_is_valid_and_hardened(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -216,6 +216,15 @@ class Lab:
         """No frame leaves the source any more: sockets of killed programs would retransmit for minutes."""
         ip_batch(self.source, [f"route add blackhole {SINK_IP}/32", f"route add blackhole {SINK_IP6}/128"])
 
+    def unmute_source(self) -> None:
+        """Undoes mute_source()."""
+        ip_batch(self.source, [f"route del blackhole {SINK_IP}/32", f"route del blackhole {SINK_IP6}/128"])
+
+    def restore_slow_side(self) -> None:
+        """What the router's stack forgot when its slow port went down: the IPv6 address and the neighbours."""
+        ip_batch(self.router, [f"addr replace {ROUTER_WAN_IP6}/64 dev {self.wan} nodad"])
+        self._make_neighbours()
+
     def settle(self) -> None:
         """Until the source's only frames of its own, two MLD reports about half a second after link-up, are past."""
         end = time.monotonic() + 2

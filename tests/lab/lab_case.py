@@ -179,8 +179,8 @@ def counters(value: object, path: str = "") -> dict[str, int]:
     return found
 
 
-COUNTERS = ("admitted_bytes", "received_bytes", "sent_bytes", "drained_bytes", "reloads_ok", "reloads_failed", "ticks",
-            "events", "events_lost")
+COUNTERS = ("admitted_bytes", "received_bytes", "sent_bytes", "drained_bytes", "reloads_ok", "reloads_invalid",
+            "reloads_failed", "ticks", "events", "events_lost")
 
 
 def between(series: list, bin_s: float, begin_s: float, end_s: float) -> list:

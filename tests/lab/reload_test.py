@@ -60,7 +60,7 @@ class Reload(LabCase):
         self.assertIn(where, log)
         self.assertEqual(after["policy_generation"], before["policy_generation"])
         self.assertEqual(after["policy_sha256"], before["policy_sha256"])
-        self.assertEqual(after["reloads_failed"], before["reloads_failed"] + 2)
+        self.assertEqual(after["reloads_invalid"], before["reloads_invalid"] + 2)
         self.assertFalse(after["last_reload_ok"])
         self.assertGreater(port(after)["sent_packets"], port(before)["sent_packets"])
 

@@ -24,6 +24,7 @@ class TrafficOptions:
     probe: bool = True
     probe_interval_ms: float = 5
     ipv6: bool = False
+    first_source: int = FIRST_TCP_SOURCE  # ports of killed clients are taken for a while
 
 
 class Traffic:
@@ -43,7 +44,7 @@ class Traffic:
         dealt: dict[str, int] = {}
         for i in range(self._options.flows):
             dealt[kinds[i % len(kinds)]] = dealt.get(kinds[i % len(kinds)], 0) + 1
-        groups, port = [], FIRST_TCP_SOURCE
+        groups, port = [], self._options.first_source
         for kind, count in dealt.items():
             groups.append((kind, list(range(port, port + count))))
             port += count

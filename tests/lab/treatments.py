@@ -9,7 +9,7 @@ import re
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Callable, Protocol
 
 from lab import Lab
 from netns import LabError, Process, run
@@ -114,6 +114,8 @@ class Sluice:
     daemon: str | None = None
     options: list[str] = field(default_factory=list)  # more arguments for sluiced
     listen: str = ""  # address of metrics and API, e.g. 127.0.0.1:9655
+    before: Callable[[Lab], None] = lambda _: None  # once, before the daemon starts
+    through: list[str] = field(default_factory=list)  # a command that runs the daemon, such as setpriv ...
     name: str = "sluice"
 
     def policy_text(self, lab: Lab) -> str:
@@ -122,14 +124,16 @@ class Sluice:
         return POLICY.format(lan=lab.lan, wan=lab.wan, rate=f", rate: {self.rate}" if self.rate else "",
                              mode=self.mode, aqm=f"    aqm: {{{self.aqm}}}\n" if self.aqm else "")
 
-    def start(self, lab: Lab) -> None:
+    def start(self, lab: Lab, text: str | None = None) -> None:
+        """`text`: in place of the policy that this treatment is about."""
         self.running_policy = lab.folder / "policy.yaml"
-        self.running_policy.write_text(self.policy_text(lab))
-        self.control = lab.folder / "sluice.sock"
+        self.running_policy.write_text(self.policy_text(lab) if text is None else text)
+        self.control = lab.folder / "run/control.sock"
+        self.before(lab)
         daemon = self.daemon or lab.binary("sluiced")
         self.process: Process = lab.spawn("sluiced", lab.router, [
-            daemon, "--policy", str(self.running_policy), "--web.listen-address", self.listen,
-            "--control-socket", str(self.control), *self.options])
+            *self.through, daemon, "--policy", str(self.running_policy), "--web.listen-address", self.listen,
+            "--control-socket", str(self.control), "--state-dir", str(lab.folder / "state"), *self.options])
         self.process.wait_ready()
 
     def status(self, lab: Lab) -> dict:
@@ -162,5 +166,5 @@ def account_of_snapshot(snapshot: dict) -> Account:
         for cls in port.get("classes", []):
             outcomes = cls.get("outcomes", [])
             add(outcomes)
-            account.lost += sum(row["packets"] for row in outcomes if row["name"].startswith("drop"))
+            account.lost += sum(row["packets"] for row in outcomes if row["name"].startswith(("drop", "bounce")))
     return account

@@ -25,8 +25,10 @@ rule controller/policy core
 rule controller/dataplane core policy
 rule controller/control core policy dataplane
 rule controller/telemetry core control policy
+rule controller/operate core policy
+rule controller/confine core
 rule controller/metrics core control
-rule controller/api core control metrics policy telemetry
+rule controller/api core control metrics operate policy telemetry
 rule controller/cli core control api policy telemetry dataplane
 
 if git ls-files 'bpf_ingress/*' | xargs grep -nE '#include ["<].*bpf_egress' ||
@@ -46,9 +48,14 @@ if git grep -nIE 'vmlinux\.h"|bpf_printk|bpf_trace_printk' -- bpf_ingress bpf_eg
     breach "no vmlinux.h and no printk in BPF programs"
 fi
 
+# Other programs are started by exec vectors only: no shell ever sees a word of a policy.
+if git grep -nE '\b(system|popen|execlp?|execle) *\(' -- controller include examples; then
+    breach "no shell and no variadic exec in what is shipped: posix_spawn or execv with a vector"
+fi
+
 unformatted=$(git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run 2>&1 | grep -oE '^[^ :]+\.[ch]pp' | sort -u || true)
 [ -z "$unformatted" ] || breach "not formatted (./dev fmt):"$'\n'"$unformatted"
-shellcheck dev .ci/run tests/lint/lint.sh tests/progrun/both_clangs.sh deploy/debian/postinst deploy/debian/postrm deploy/debian/prerm \
+shellcheck dev .ci/run tests/lint/lint.sh tests/progrun/both_clangs.sh tests/sanitize/build.sh tests/sanitize/sanitize.sh deploy/debian/postinst deploy/debian/postrm deploy/debian/prerm \
     deploy/completion/sluicectl.bash || breach "shellcheck"
 
 [ "$failed" -eq 0 ] && echo "lint: clean"

@@ -172,6 +172,21 @@ TEST_F(Law, ARingTooFarBehindTakesNobody) {
     EXPECT_EQ(outcome_of(frame(2)), SLUICE_FORWARD) << "an old reading counts as empty";
 }
 
+TEST_F(Law, ACrowdedClassTakesNoFlowThatIsNotWaiting) {
+    const Frame known = build({.dport = 1}), stranger = build({.dport = 2});
+    sluice_flow &flow = world->flow_of(known);
+    flow.listed = 1;
+    world->klass().crowded = 1;
+    world->maps().control[0].heartbeat_ns = monotonic_now_ns();
+    EXPECT_EQ(world->run(known).verdict, kRedirect);
+    EXPECT_EQ(world->run(stranger).verdict, kDrop);
+    flow.listed = 0;
+    EXPECT_EQ(world->run(known).verdict, kDrop);
+    world->maps().control[0].heartbeat_ns = monotonic_now_ns() - 1'000'000'000;
+    EXPECT_EQ(world->run(stranger).verdict, kRedirect) << "nobody is there to take the flag back";
+    world->klass().crowded = 0;
+}
+
 TEST_F(Law, ShadowForwardsAllAndCountsWhatItWouldHaveDone) {
     struct Case {
         uint8_t ecn;

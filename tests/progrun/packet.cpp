@@ -165,12 +165,10 @@ bool ipv4_checksum_right(const Frame &f) {
     return checksum(f, at, std::min<size_t>((f[at] & 15) * 4u, f.size() - at)) == 0;
 }
 
-namespace {
 void fix_ipv4_checksum(Frame &f, size_t at) {
     put16(f, at + 10, 0);
     put16(f, at + 10, checksum(f, at, (f[at] & 15) * 4u));
 }
-} // namespace
 
 void set_ce(Frame &f) {
     const size_t at = l3_offset(f);
@@ -179,6 +177,17 @@ void set_ce(Frame &f) {
         fix_ipv4_checksum(f, at);
     } else {
         f[at + 1] |= 0x30;
+    }
+}
+
+void cut_ip(Frame &f, uint32_t bytes) {
+    const size_t at = l3_offset(f);
+    f.resize(at + bytes);
+    if (f[at] >> 4 == 4) {
+        put16(f, at + 2, bytes);
+        fix_ipv4_checksum(f, at);
+    } else {
+        put16(f, at + 4, bytes - 40);
     }
 }
 

@@ -24,11 +24,15 @@ namespace sluice::progrun {
 
 const char *const kFib = R"(
 transitions:
-  - {from: [lan], to: wan, forward: fib}
+  - from: [lan]
+    to: wan
+    forward: fib
 )";
 const char *const kXconnect = R"(
 transitions:
-  - {from: [lan], to: wan, forward: xconnect}
+  - from: [lan]
+    to: wan
+    forward: xconnect
 )";
 
 bool devmap_hook_works() {
@@ -126,6 +130,11 @@ bool World::create_namespace(const WorldOptions &options) {
                  "for a in 10.2.0.2 fd02::2; do ip neigh add $a lladdr 02:00:00:00:02:02 dev slow nud "
                  "permanent || true; done;"
                  "for a in 10.3.0.2 fd03::2; do ip neigh add $a lladdr 02:00:00:00:03:02 dev other nud "
+                 "permanent; done;"
+                 "ip link add lte address 02:00:00:00:04:01 type veth peer name ltepeer;"
+                 "for d in lte ltepeer; do sysctl -qw net.ipv6.conf.$d.addr_gen_mode=1; ip link set $d up; done;"
+                 "ip addr add 10.4.0.1/24 dev lte; ip addr add fd04::1/64 dev lte nodad;"
+                 "for a in 10.4.0.2 fd04::2; do ip neigh add $a lladdr 02:00:00:00:04:02 dev lte nud "
                  "permanent; done;"
                  "sleep 0.5"); // the stack's multicast reports are out before anything is counted
 }

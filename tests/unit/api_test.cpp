@@ -5,6 +5,7 @@
 
 #include "api/json.hpp"
 #include "api/listen.hpp"
+#include "api/policy_json.hpp"
 #include "api/routes.hpp"
 
 namespace sluice {
@@ -96,7 +97,63 @@ TEST(Routes, ReloadTellsTheThreeOutcomesApart) {
     EXPECT_EQ(failed->failure, "attach XDP to eth0: busy");
 }
 
+TEST(Routes, ChangesAreRefusedBeforeTheirBodyIsRead) {
+    for (const auto *path : {"/api/v1/apply", "/api/v1/confirm", "/api/v1/rollback", "/api/v1/reload"}) {
+        EXPECT_EQ(refuse({"POST", path, true, nobody})->status, 403u) << path;
+        EXPECT_EQ(refuse({"POST", path, false, root})->status, 403u) << path;
+        EXPECT_EQ(refuse({"GET", path, true, root})->status, 405u) << path;
+        EXPECT_FALSE(refuse({"POST", path, true, root})) << path;
+    }
+    EXPECT_EQ(refuse({"GET", "/api/v1/policy", false})->status, 403u);
+    EXPECT_FALSE(refuse({"GET", "/api/v1/policy", true, nobody}));
+    EXPECT_LE(largest_body({"POST", "/api/v1/reload"}), 64u * 1024);
+    EXPECT_GE(largest_body({"POST", "/api/v1/apply"}), 2u * 1024 * 1024);
+}
+
+TEST(Routes, ApplyNeedsAPolicyAndATimeThatMakesSense) {
+    Handlers h = handlers();
+    h.apply = [](const ApplyRequest &) { return ReloadOutcome{ReloadStatus::applied, 4}; };
+    const auto answer = [&](const std::string &body) {
+        return respond({"POST", "/api/v1/apply", true, root, {}, body}, h, now).status;
+    };
+    EXPECT_EQ(answer(R"({"file": "p", "text": "version: 1"})"), 200u);
+    EXPECT_EQ(answer(R"({"file": "p", "text": "version: 1", "confirm_within_s": 60})"), 200u);
+    for (const auto *bad :
+         {"", "[]", R"({"file": "p"})", R"({"file": "p", "text": "", "confirm_within_s": 0})",
+          R"({"file": "p", "text": "", "confirm_within_s": 1e12})",
+          R"({"file": "p", "text": "", "tenant_files": [{"name": 3}]})"})
+        EXPECT_EQ(answer(bad), 400u) << bad;
+}
+
+TEST(Routes, BusyAndNothingHaveTheirOwnStatus) {
+    for (const auto &[status, http] : {std::pair{ReloadStatus::busy, 409u}, {ReloadStatus::nothing, 404u}}) {
+        const auto r = respond({"POST", "/api/v1/reload", true, root},
+                               handlers(example(), {.status = status, .failure = "why"}), now);
+        EXPECT_EQ(r.status, http);
+        const auto back = reload_outcome_from_json(static_cast<int>(r.status), r.body);
+        ASSERT_TRUE(back);
+        EXPECT_EQ(back->status, status);
+        EXPECT_EQ(back->failure, "why");
+    }
+}
+
 // ---- JSON
+
+TEST(Json, APolicySurvivesTheRoundTrip) {
+    const RunningPolicy policy{{"/etc/p.yaml", "version: 1\n# \xc3\xa9\n", {{"t.csv", "name\na\n"}}},
+                               "abc",
+                               PolicySource::last_good,
+                               "/etc/sluice/policy.yaml",
+                               17.5};
+    const auto back = running_policy_from_json(to_json_text(policy));
+    ASSERT_TRUE(back);
+    EXPECT_EQ(to_json_text(*back), to_json_text(policy));
+    const ApplyRequest request{policy.bytes, 60.0};
+    const auto again = apply_request_from_json(to_json_text(request));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->bytes.tenant_files.at(0).text, "name\na\n");
+    EXPECT_EQ(again->confirm_within_s, 60.0);
+}
 
 TEST(Json, SnapshotSurvivesTheRoundTrip) {
     auto snapshot = example();

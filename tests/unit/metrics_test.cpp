@@ -129,7 +129,7 @@ TEST(Metrics, RendersValuesInBaseUnits) {
     EXPECT_EQ(value_of(text, R"(sluice_ring_sojourn_seconds{device="eth1",port="wan",ring="0"})"), "0.0007");
     EXPECT_EQ(value_of(text, R"(sluice_policy_info{file="/etc/sluice/p.yaml",generation="3",sha256="abc"})"),
               "1");
-    EXPECT_EQ(value_of(text, R"(sluice_policy_reloads_total{result="success"})"), "2");
+    EXPECT_EQ(value_of(text, R"(sluice_policy_reloads_total{result="applied"})"), "2");
     EXPECT_EQ(value_of(text, R"(sluice_port_policy_rate_bytes_per_second{device="eth1",port="wan"})"),
               "6250000");
 }
@@ -180,7 +180,7 @@ TEST(Metrics, CountersAreExactUpTo53Bits) {
 
 TEST(Metrics, ReasonsThatNeverOccurredAreThereAsZero) {
     const auto text = render_metrics(example());
-    EXPECT_EQ(value_of(text, R"(sluice_policy_reloads_total{result="failure"})"), "0");
+    EXPECT_EQ(value_of(text, R"(sluice_policy_reloads_total{result="failed"})"), "0");
     EXPECT_EQ(
         value_of(text, R"(sluice_kernel_drop_packets_total{device="eth1",port="wan",reason="ring_full"})"),
         "0");

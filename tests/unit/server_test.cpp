@@ -1,5 +1,6 @@
 // A real HTTP server on TCP and on a unix socket, asked by a real client.
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -7,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -168,8 +170,19 @@ TEST_F(ApiServer, BoundsHeaderAndBody) {
             {.method = "POST", .url = url("/metrics"), .header = header, .body = std::string(size, 'x')});
     };
     EXPECT_EQ(body("Expect:", 1000).status, 405);
-    EXPECT_EQ(body("Expect: 100-continue", 65 * 1024).status, 413);
-    EXPECT_EQ(body("Transfer-Encoding: chunked", 1000).status, 411);
+    EXPECT_EQ(body("Expect: 100-continue", 65 * 1024).status, 405) << "refused, and not read";
+    EXPECT_EQ(body("Transfer-Encoding: chunked", 1000).status, 405);
+    const auto reload = [&](const std::string &header, size_t size) {
+        return http({.method = "POST",
+                     .url = "http://sluiced/api/v1/reload",
+                     .unix_socket = socket_path,
+                     .header = header,
+                     .body = std::string(size, 'x')});
+    };
+    if (geteuid() == root) {
+        EXPECT_EQ(reload("Expect: 100-continue", 65 * 1024).status, 413);
+        EXPECT_EQ(reload("Transfer-Encoding: chunked", 1000).status, 411);
+    }
     EXPECT_EQ(tcp("/-/healthy").status, 200);
 }
 
@@ -204,6 +217,75 @@ TEST_F(ApiServer, OneAddressCannotTakeAllConnections) {
     const auto reply = http({.url = url("/-/healthy"), .source = "127.0.0.2"});
     EXPECT_EQ(reply.status, 200);
     EXPECT_LT(reply.seconds, 0.2);
+}
+
+// Somebody of the socket's group who means harm: half a header, half a body, silence.
+TEST_F(ApiServer, AThousandHalfRequestsOnTheControlSocketDoNotBlockOthers) {
+    Handlers h = handlers();
+    h.apply = [](const ApplyRequest &) { return ReloadOutcome{ReloadStatus::applied, 4}; };
+    start(h);
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    sockaddr_un address{.sun_family = AF_UNIX};
+    socket_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    const std::string halves[] = {
+        "", "G", "GET /api/v1/sta",
+        "POST /api/v1/apply HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n{"};
+    std::vector<Fd> idle;
+    const auto begin = std::chrono::steady_clock::now();
+    for (size_t i = 0; i < 1000; i++) {
+        idle.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        ASSERT_GE(idle.back().get(), 0) << i;
+        ASSERT_EQ(connect(idle.back().get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0)
+            << i;
+        const std::string &half = halves[i % std::size(halves)];
+        send(idle.back().get(), half.data(), half.size(), MSG_NOSIGNAL);
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+    auto read = control("/api/v1/status"); // the crowd may still stand in the door for a moment
+    for (int i = 0; i < 20 && read.status != 200; i++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        read = control("/api/v1/status");
+    }
+    EXPECT_EQ(read.status, 200) << curl_easy_strerror(read.error);
+    EXPECT_LT(read.seconds, 0.5);
+    if (geteuid() == root) {
+        EXPECT_EQ(control("/api/v1/reload", "POST").status, 200);
+    }
+}
+
+TEST_F(ApiServer, TakesALargePolicyFromRootAndFromNobodyElse) {
+    if (geteuid() != root)
+        GTEST_SKIP() << "skipped: needs root";
+    size_t got = 0;
+    Handlers h = handlers();
+    h.apply = [&](const ApplyRequest &request) {
+        got = request.bytes.text.size();
+        return ReloadOutcome{ReloadStatus::applied, 4};
+    };
+    start(h);
+    const auto apply = [&](size_t size) {
+        const std::string text(size, 'x');
+        return http({.method = "POST",
+                     .url = "http://sluiced/api/v1/apply",
+                     .unix_socket = socket_path,
+                     .header = "Content-Type: application/json",
+                     .body = R"({"file": "p", "text": ")" + text + "\"}"});
+    };
+    EXPECT_EQ(apply(3'000'000).status, 200);
+    EXPECT_EQ(got, 3'000'000u);
+    EXPECT_EQ(apply(33 * 1024 * 1024).status, 413);
+    std::filesystem::permissions(directory, std::filesystem::perms::all);
+    ASSERT_EQ(chmod(socket_path.c_str(), 0666), 0);
+    ASSERT_EQ(seteuid(nobody), 0);
+    got = 0;
+    const auto small = apply(1000), large = apply(2'000'000);
+    ASSERT_EQ(seteuid(root), 0);
+    EXPECT_EQ(small.status, 403);
+    EXPECT_EQ(large.status, 403);
+    EXPECT_EQ(got, 0u);
 }
 
 TEST_F(ApiServer, ASlowReloadDoesNotBlockReads) {

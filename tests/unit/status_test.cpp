@@ -272,7 +272,68 @@ TEST_F(Commands, ReloadReportsEachOutcome) {
     server.reset();
     serve({}, {.failure = "no room"});
     EXPECT_EQ(run_reload(context), ExitCode::failed);
-    EXPECT_TRUE(has(err.str(), "reload failed: no room")) << err.str();
+    EXPECT_TRUE(has(err.str(), "the running policy stays in force: no room")) << err.str();
+}
+
+TEST_F(Commands, ApplySendsThePolicyWithWhatItNames) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "skipped: apply needs root";
+    file("tenants.csv", "name,match\nalice,192.0.2.0/28\n");
+    const std::string text = "version: 1\nports: {a: {device: x}, b: {device: y}}\n"
+                             "transitions: [{from: a, to: b, tenants: {by: dst, file: tenants.csv}}]\n";
+    const auto policy = file("policy.yaml", text);
+    ApplyRequest got;
+    Handlers h;
+    h.apply = [&](ApplyRequest request) {
+        got = std::move(request);
+        return ReloadOutcome{ReloadStatus::applied, 6, {}, {}, 1'700'000'000.0};
+    };
+    h.confirm = [] {
+        return ReloadOutcome{.status = ReloadStatus::nothing, .failure = "no policy is on trial"};
+    };
+    h.rollback = [] { return ReloadOutcome{.status = ReloadStatus::busy, .failure = "later"}; };
+    server = std::make_unique<Server>(ServerOptions{"", context.control_socket}, h);
+    ASSERT_TRUE(server->start());
+    EXPECT_EQ(run_apply(context, {policy, "90s"}), ExitCode::ok) << err.str();
+    EXPECT_EQ(got.bytes.text, text);
+    EXPECT_EQ(got.bytes.file, policy);
+    ASSERT_EQ(got.bytes.tenant_files.size(), 1u);
+    EXPECT_EQ(got.bytes.tenant_files[0].text, "name,match\nalice,192.0.2.0/28\n");
+    EXPECT_EQ(got.confirm_within_s, 90.0);
+    EXPECT_TRUE(has(out.str(), "generation 6 is in force\non trial until ")) << out.str();
+    EXPECT_EQ(run_apply(context, {policy, "soon"}), ExitCode::usage);
+    EXPECT_EQ(run_confirm(context), ExitCode::failed);
+    EXPECT_EQ(run_rollback(context), ExitCode::degraded);
+}
+
+TEST_F(Commands, ABadFileIsRefusedHereAndNotSent) {
+    EXPECT_EQ(run_apply(context, {file("bad.yaml", "version: 2\n"), ""}), ExitCode::policy_invalid);
+    EXPECT_TRUE(has(err.str(), "bad.yaml:1:10: error")) << err.str();
+}
+
+TEST_F(Commands, PlanComparesWithWhatRuns) {
+    const std::string running = "version: 1\nports: {a: {device: x}, b: {device: y, rate: 50mbit}}\n"
+                                "transitions: [{from: a, to: b}]\n";
+    RunningPolicy policy{
+        {"/etc/p.yaml", running, {}}, "abc", PolicySource::file, file("p.yaml", running), {}};
+    Handlers h;
+    h.policy = [=] { return policy; };
+    server = std::make_unique<Server>(ServerOptions{"", context.control_socket}, h);
+    ASSERT_TRUE(server->start());
+    EXPECT_EQ(run_plan(context, ""), ExitCode::ok);
+    EXPECT_TRUE(has(out.str(), "no difference")) << out.str();
+    out.str("");
+    std::string text = running;
+    text.replace(text.find("50mbit"), 6, "25mbit");
+    EXPECT_EQ(run_plan(context, file("new.yaml", text)), ExitCode::ok);
+    EXPECT_EQ(out.str(), "port b: rate 50mbit -> 25mbit\n"
+                         "swap in place: maps are filled, one index flips, no packet is lost\n");
+    out.str("");
+    context.format = OutputFormat::json;
+    text.replace(text.find("device: y"), 9, "device: z");
+    EXPECT_EQ(run_plan(context, file("new.yaml", text)), ExitCode::ok);
+    EXPECT_TRUE(has(out.str(), "\"in_place\": false")) << out.str();
+    EXPECT_TRUE(has(out.str(), "\"port b: device\"")) << out.str();
 }
 
 TEST_F(Commands, CheckPointsAtTheMistakeAndGoesOnWithTheNextFile) {

@@ -1,0 +1,24 @@
+// What the daemon gives up before it does anything: every capability but three, and root where a user is
+// named. For threads too, so it must come before the first of them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace sluice {
+
+struct PrivilegeOptions {
+    std::string user;                 // to become; "" = stay who we are
+    std::vector<std::string> folders; // made for that user where they are missing; others stay as they are
+};
+
+// Afterwards the process has CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and can gain nothing: neither by
+// execve() nor from its bounding set. Error: one of the three is missing, or the user cannot be had.
+//
+// Root that stays root takes the group `sluice` where there is one: sockets and files that the daemon makes
+// are its.
+Result<> drop_privileges(const PrivilegeOptions &options);
+
+} // namespace sluice
