@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include "api/policy_json.hpp"
-#include "core/capabilities.hpp"
 #include "core/clock.hpp"
 
 namespace sluice {
@@ -38,8 +37,6 @@ Result<> Daemon::install(const CompiledPolicy &policy) {
 }
 
 Result<> Daemon::start() {
-    if (auto allowed = check_capabilities(); !allowed)
-        return allowed;
     const auto booted = policy_.boot();
     if (!booted)
         return tl::unexpected(booted.error());

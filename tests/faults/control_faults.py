@@ -122,8 +122,9 @@ class ControlSocket(LabCase):
         with self.lab(treatment) as lab:
             lab.folder.chmod(0o755)
             stranger = self.as_user(lab, treatment, NOBODY, "status")
-            member_reads = self.as_user(lab, treatment, 0, "status")
-            member_changes = self.as_user(lab, treatment, 0, "reload")
+            group = treatment.control.stat().st_gid
+            member_reads = self.as_user(lab, treatment, group, "status")
+            member_changes = self.as_user(lab, treatment, group, "reload")
             status = treatment.status(lab)
         self.note(stranger=stranger.stderr.strip()[:100], member=member_changes.stderr.strip()[:100])
         self.assertNotEqual(stranger.returncode, 0)

@@ -71,7 +71,7 @@ class Memory(LabCase):
                 served = probe(lab, 1)
                 self.note(peak_mib=(group.peak() or 0) / 2**20, bpf_mib=bpf_bytes(treatment.process.pid) / 2**20,
                           lost=served["lost"])
-                self.assertEqual(treatment.status(lab)["reloads_ok"], 20)
+                self.assertGreaterEqual(treatment.status(lab)["reloads_ok"], 20)
                 self.assertLess(group.peak() or 0, 0.9 * ENOUGH)
                 treatment.stop(lab)
         finally:

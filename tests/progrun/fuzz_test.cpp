@@ -187,7 +187,7 @@ void check_reply(const Frame &f, bool right, const Reply &run) {
 }
 
 TEST_P(Fuzz, EveryFrameEndsInOneOutcome) {
-    constexpr uint32_t kFrames = 20'000;
+    constexpr uint32_t kFrames = 12'000;
     auto world = World::make({.policy = GetParam().policy});
     ASSERT_TRUE(world);
     tighten(*world);
