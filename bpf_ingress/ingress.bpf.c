@@ -6,6 +6,7 @@
 #include "act.h"
 #include "classify.h"
 #include "report.h"
+#include "ways_out.h"
 
 const volatile __u32 abi_version = SLUICE_ABI_VERSION; /* checked by the controller before it loads */
 const volatile struct sluice_ingress_config config = {};
@@ -44,7 +45,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	struct sluice_transition *t = bpf_map_lookup_elem(&sl_transitions, &row);
 	struct sluice_request q = {};
 	struct sluice_answer a = {};
-	struct sluice_rows rows = {control, r->port, clock};
+	struct sluice_rows rows = {.control = control, .port = r->port, .clock = clock};
 
 	q.port = config.egress_port[egress];
 	if (!rows.port)
@@ -61,12 +62,16 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	q.cpu = cpu;
 	q.cpus = config.cpus;
 	q.shadow = t->shadow;
+	q.ways = config.ways;
+	rows.flowlet = t->flowlet;
 	if (p->family) {
 		q.ect = (p->tos & ECN_MASK) != 0;
 		q.l4s = (p->tos & ECN_MASK) == 1;
 	}
 	if (sluice_admit_rows(&q, &rows, &a))
 		return SLUICE_PASS_NOT_OURS;
+	if (config.ways && a.open)
+		way_out(&q, &a);
 	if (a.fresh)
 		note_flow(p, &q, a.bucket);
 	if (a.outcome > SLUICE_FORWARD)
@@ -81,6 +86,16 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		set_dscp(p, a.remark);
 	sluice_note_redirect(&q, &a);
 	return a.outcome;
+}
+
+/* Of what did not simply join the queue. */
+static __always_inline int xdp_action(__u32 outcome)
+{
+	if (outcome == SLUICE_SPILL)
+		return XDP_PASS;
+	if (outcome == SLUICE_REROUTE || outcome == SLUICE_TRIM)
+		return XDP_REDIRECT;
+	return outcome == SLUICE_BOUNCE ? XDP_TX : XDP_DROP;
 }
 
 static __always_inline int ingress(struct xdp_md *ctx)
@@ -107,7 +122,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	if (outcome <= SLUICE_MARK)
 		return XDP_REDIRECT;
 	if (outcome < SLUICE_CLASS_OUTCOMES)
-		return XDP_DROP;
+		return xdp_action(outcome);
 	outcome -= SLUICE_CLASS_OUTCOMES;
 	if (outcome < SLUICE_OUTCOMES - SLUICE_CLASS_OUTCOMES)
 		count->pass[outcome]++;

@@ -90,6 +90,16 @@ std::string port_totals(const PortState &p) {
            number(sum(p.passed)) + details(p.passed) + "\n";
 }
 
+// Frames that took another way than a drop, where there were any.
+std::string other_ways(const ClassState &c) {
+    std::string ways;
+    for (const auto &count : c.outcomes)
+        for (const char *way : {"spill", "reroute", "trim", "bounce"})
+            if (count.name == way && count.packets)
+                ways += (ways.empty() ? " other ways: " : ", ") + count.name + " " + number(count.packets);
+    return ways.empty() ? ways : ways + "\n";
+}
+
 std::string class_lines(const ClassState &c) {
     std::string out = "class " + c.name + (c.mode == "shadow" ? " SHADOW" : "") + " service " +
                       tc_rate(c.service_bytes_per_s) + " backlog " + tc_size(c.backlog_bytes) +
@@ -98,6 +108,7 @@ std::string class_lines(const ClassState &c) {
                       tc_time(c.limit_ns) + "\n";
     out += " Sent " + amount(c.admitted_bytes, c.admitted_packets) + " (" +
            list(c.outcomes, "drop", Zeros::show) + ") marked " + number(sum(c.outcomes, "mark")) + "\n";
+    out += other_ways(c);
     if (sum(c.outcomes, "would_") > 0)
         out += " shadow mode, not enforced: " + list(c.outcomes, "would_", Zeros::hide) + "\n";
     return out;

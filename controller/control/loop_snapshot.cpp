@@ -20,6 +20,11 @@ RingState ring_state(const sluice_ring &ring, uint32_t index) {
     return {index, r.size, r.occupancy, r.sojourn_ns, r.waiting_bytes, r.drained_bytes};
 }
 
+// Frames that joined the queue, whole or trimmed.
+uint64_t admitted_frames(const std::array<uint64_t, SLUICE_CLASS_OUTCOMES> &outcomes) {
+    return outcomes[SLUICE_FORWARD] + outcomes[SLUICE_MARK] + outcomes[SLUICE_TRIM];
+}
+
 } // namespace
 
 Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
@@ -58,7 +63,7 @@ ClassState Loop::class_state(const PortRuntime &port, uint32_t first, const Clas
     state.transition = policy_.source.transitions[c.transition].to;
     state.name = config_of(c).name;
     state.mode = policy_.source.transitions[c.transition].mode == Mode::shadow ? "shadow" : "enforce";
-    state.admitted_packets = sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
+    state.admitted_packets = admitted_frames(sum.outcomes);
     state.admitted_bytes = sum.admitted_bytes;
     state.delays = {{sum.delays.begin(), sum.delays.end()}, sum.delay_sum_ns};
     state.target_ns = to_ns(c.aqm.target_s);
@@ -115,7 +120,7 @@ void Loop::fill_classes(PortState &state, const PortRuntime &port) const {
 }
 
 void Loop::add_tenant(TenantState &tenant, const PhantomClass &phantom, const ClassTotals &sum) {
-    tenant.admitted_packets += sum.outcomes[SLUICE_FORWARD] + sum.outcomes[SLUICE_MARK];
+    tenant.admitted_packets += admitted_frames(sum.outcomes);
     tenant.admitted_bytes += sum.admitted_bytes;
     tenant.marked_packets += sum.outcomes[SLUICE_MARK];
     for (unsigned i = SLUICE_DROP_CODEL; i <= SLUICE_DROP_RING; i++)

@@ -17,6 +17,15 @@ uint64_t to_ns(double seconds) {
     return static_cast<uint64_t>(std::llround(std::max(seconds, 0.0) * 1e9));
 }
 
+// Frames that the law of the class refused or marked, whatever became of them.
+uint64_t signals(const sluice_class_count &count) {
+    uint64_t sum =
+        count.outcome[SLUICE_MARK] + count.outcome[SLUICE_DROP_CODEL] + count.outcome[SLUICE_DROP_LIMIT];
+    for (unsigned i = SLUICE_SPILL; i <= SLUICE_BOUNCE; i++)
+        sum += count.outcome[i];
+    return sum;
+}
+
 } // namespace
 
 RingObservation Loop::observe_rings(uint32_t port) {
@@ -52,8 +61,7 @@ void Loop::gather_class(PortRuntime &port, uint32_t index, uint64_t now_ns, bool
     for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
         const sluice_class_count &count = maps.class_count(c.id, cpu);
         admitted += __atomic_load_n(&count.admitted_bytes, __ATOMIC_RELAXED);
-        refused +=
-            count.outcome[SLUICE_MARK] + count.outcome[SLUICE_DROP_CODEL] + count.outcome[SLUICE_DROP_LIMIT];
+        refused += signals(count);
     }
     PhantomInput in{index, static_cast<double>(admitted - c.admitted_bytes), {}};
     port.refused |= refused != c.refused;

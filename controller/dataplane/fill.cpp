@@ -63,6 +63,7 @@ void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
             to.mark = from.mark;
             to.law = from.aqm.law == Law::pi2 ? SLUICE_LAW_PI2 : SLUICE_LAW_CODEL;
             to.remark = from.remark;
+            to.ways = from.ways;
         }
 }
 

@@ -114,6 +114,7 @@ sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port
     config.seed[0] = random_word();
     config.seed[1] = random_word();
     set_egress_list(config, policy, port, facts);
+    config.ways = ways_of(policy, port);
     std::copy(facts[port].dev.mac.begin(), facts[port].dev.mac.end(), config.mac);
     config.check_mac = !config.xconnect;
     config.frags = facts[port].dev.mtu > kLargestLinearMtu;
@@ -134,6 +135,16 @@ Result<> share_maps(const Instance &instance, ingress &object) {
 }
 
 } // namespace
+
+uint32_t ways_of(const CompiledPolicy &policy, uint32_t port) {
+    uint32_t bits = 0;
+    for (const auto &t : policy.transitions)
+        if (std::find(t.from.begin(), t.from.end(), port) != t.from.end())
+            for (const auto &c : t.classes)
+                for (uint32_t ways = c.ways; ways; ways >>= SLUICE_WAY_BITS)
+                    bits |= 1u << (ways & ((1u << SLUICE_WAY_BITS) - 1));
+    return bits;
+}
 
 int Instance::map(const std::string &name) const {
     const auto found = maps.find(name);

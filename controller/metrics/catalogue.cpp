@@ -178,8 +178,8 @@ std::vector<Metric> class_rows() {
             &ClassState::admitted_bytes),
         rows::class_reasons(
             {"sluice_class_outcome_packets_total", counter, "packets",
-             "Frames of the class by outcome: forward, mark, one drop_* per law; would_* counts "
-             "what shadow mode did not enforce."},
+             "Frames of the class by outcome: forward, mark, one drop_* per law, spill, reroute, trim, "
+             "bounce where `when_full` names them; would_* counts what shadow mode did not enforce."},
             &ClassState::outcomes),
         rows::traffic_class({"sluice_class_service_bytes_per_second", gauge, "bytes/s",
                              "Rate at which the phantom scheduler serves the class."},

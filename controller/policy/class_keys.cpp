@@ -27,8 +27,14 @@ void read_verdicts(Reader &r, const Node &node, TrafficClass &c) {
             r.error(item, quote(item.text) + " is named twice");
         c.when_full.push_back(v);
     }
-    if (!c.when_full.empty() && c.when_full.back() != Verdict::drop)
+    if (c.when_full.empty())
+        return;
+    const auto mark = std::find(c.when_full.begin(), c.when_full.end(), Verdict::mark);
+    if (c.when_full.back() != Verdict::drop)
         r.error(node, "`when_full` must end with `drop`, which is always possible");
+    else if (mark != c.when_full.end() && mark != c.when_full.begin())
+        r.error(node, "`mark` must come first in `when_full`: a marked packet joins the queue, and no other "
+                      "way is needed");
 }
 
 void read_remark(Reader &r, const Node &node, TrafficClass &c) {
@@ -63,8 +69,9 @@ constexpr Row<Entry> rows[] = {
       .type = Type::words,
       .fallback = "[mark, drop]",
       .example = "drop",
-      .meaning = "What happens to a packet that must not join the queue: the first that is possible. Ends "
-                 "with `drop`.",
+      .meaning =
+          "What happens to a packet that must not join the queue as it is: the first that is possible. "
+          "`mark` comes first, `drop` last; see [below](#when-it-is-full).",
       .words = verdict_words},
      [](Reader &r, const Node &n, Entry &c) { read_verdicts(r, n, c); }},
     {{.name = "aqm",

@@ -18,12 +18,25 @@ sluice_isolate to_abi(Isolate isolate) {
     return static_cast<sluice_isolate>(isolate);
 }
 
+// The enumerators of both have the same order; `mark` lets a packet join, `drop` is what is left.
+uint16_t to_ways(const std::vector<Verdict> &when_full) {
+    static_assert(static_cast<int>(Verdict::spill) == SLUICE_WAY_SPILL &&
+                  static_cast<int>(Verdict::bounce) == SLUICE_WAY_BOUNCE);
+    uint32_t ways = 0, shift = 0;
+    for (Verdict v : when_full)
+        if (v != Verdict::mark && v != Verdict::drop) {
+            ways |= static_cast<uint32_t>(v) << shift;
+            shift += SLUICE_WAY_BITS;
+        }
+    return static_cast<uint16_t>(ways);
+}
+
 CompiledClass compile_class(const Transition &t, const TrafficClass &c) {
     const Aqm &aqm = c.aqm ? *c.aqm : t.aqm;
     const bool may_mark =
         std::find(c.when_full.begin(), c.when_full.end(), Verdict::mark) != c.when_full.end();
     const uint8_t remark = c.remark ? static_cast<uint8_t>(SLUICE_REMARK | *c.remark) : uint8_t{0};
-    return {c.name, aqm, remark, aqm.ecn && may_mark};
+    return {c.name, aqm, remark, aqm.ecn && may_mark, to_ways(c.when_full)};
 }
 
 CompiledTransition compile_transition(const Policy &policy, const Transition &t, uint32_t first_class) {
@@ -43,6 +56,7 @@ CompiledTransition compile_transition(const Policy &policy, const Transition &t,
     out.image.isolate = to_abi(t.isolate);
     out.image.bypass_on_loss = t.on_controller_loss == OnControllerLoss::bypass;
     out.image.first_class = first_class;
+    out.image.flowlet = SLUICE_AWAY_TICK(t.flowlet_ns);
     out.image.default_class = static_cast<uint16_t>(t.classes.size() - 1); // `default` is the last one
     if (t.tenants) {
         out.tenants = static_cast<uint32_t>(t.tenants->list.size());

@@ -18,6 +18,7 @@ struct CompiledClass {
     Aqm aqm;
     uint8_t remark = 0; // as sluice_class.remark
     bool mark = true;   // CE instead of a drop where the packet allows it
+    uint16_t ways = 0;  // as sluice_class.ways
 };
 
 // Of the trie that all transitions share; the table in `key` is that of generation 0, transition 0.

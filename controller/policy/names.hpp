@@ -23,7 +23,7 @@ inline constexpr std::string_view loss_words[] = {"keep", "bypass"};
 inline constexpr std::string_view isolate_words[] = {
     "flow", "srchost", "dsthost", "hosts", "dual-srchost", "dual-dsthost", "triple-isolate", "none"};
 inline constexpr std::string_view tenant_key_words[] = {"src", "dst", "vlan"};
-inline constexpr std::string_view verdict_words[] = {"mark", "drop"};
+inline constexpr std::string_view verdict_words[] = {"mark", "spill", "reroute", "trim", "bounce", "drop"};
 
 inline constexpr std::string_view law_words[] = {"codel", "pi2"};
 inline constexpr std::string_view overhead_words[] = {"ethernet", "docsis", "ptm", "atm", "none"};

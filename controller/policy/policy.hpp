@@ -38,7 +38,7 @@ enum class OnControllerLoss : uint8_t { keep, bypass };
 enum class Isolate : uint8_t { flow, srchost, dsthost, hosts, dual_srchost, dual_dsthost, triple, none };
 enum class Law : uint8_t { codel, pi2 };
 enum class TenantKey : uint8_t { src, dst, vlan };
-enum class Verdict : uint8_t { mark, drop };
+enum class Verdict : uint8_t { mark, spill, reroute, trim, bounce, drop };
 
 // Durations in nanoseconds; none = auto: derived from the rate, the ring and the MTU while running.
 struct Aqm {
@@ -134,6 +134,7 @@ struct Transition {
     std::vector<ClassGroup> groups;    // in the order of the file, parents first
     std::vector<TrafficClass> classes; // first match wins; always ends with the class `default`
     std::optional<Tenants> tenants;
+    uint64_t flowlet_ns = 50'000'000; // gap after which a flow may change its way without being reordered
     OnControllerLoss on_controller_loss = OnControllerLoss::keep;
     SourcePos pos;
 };

@@ -19,6 +19,7 @@
 #define SLUICE_MAX_RULES 64       /* match entries of a transition: bits of a word */
 #define SLUICE_RANGES 132         /* bounds that 64 intervals can make, and the one at 0 */
 #define SLUICE_MAX_TRANSITIONS 16 /* transitions of a policy */
+#define SLUICE_MAX_OVERFLOW 4     /* overflow ports of a transition, less than SLUICE_AWAY_SPILL */
 #define SLUICE_STAMPS 4096        /* stamp slots of a TX ring, a power of two: deeper rings saturate */
 #define SLUICE_PENDING 32         /* frames between verdict and bulk, a power of two > bulk (16) + 1 */
 #define SLUICE_FLOW_WAYS 4        /* buckets of a set */
@@ -41,6 +42,11 @@ enum sluice_outcome {
 	SLUICE_DROP_CODEL,     /* the flow's phantom delay stood above target for an interval */
 	SLUICE_DROP_LIMIT,     /* the flow's phantom delay exceeds the hard limit */
 	SLUICE_DROP_RING,      /* the TX ring itself is too far behind (port guard) */
+	/* ... and instead of such a drop, where the class names another way (enum sluice_way) */
+	SLUICE_SPILL,          /* given to the kernel, whose qdisc queues it */
+	SLUICE_REROUTE,        /* redirected to an overflow port */
+	SLUICE_TRIM,           /* payload cut, the rest redirected */
+	SLUICE_BOUNCE,         /* consumed: a notification went back to the sender */
 	SLUICE_CLASS_OUTCOMES, /* number of the above */
 
 	/* given to the kernel (counted per ingress port) */
@@ -61,7 +67,30 @@ enum sluice_outcome {
 
 /* What shadow mode would have done; the frame itself is counted as SLUICE_FORWARD. The guard of the ring has no say
  * there: it would judge a ring that shadow mode itself lets fill. */
-enum sluice_would { SLUICE_WOULD_MARK = 0, SLUICE_WOULD_CODEL, SLUICE_WOULD_LIMIT, SLUICE_WOULDS };
+enum sluice_would {
+	SLUICE_WOULD_MARK = 0,
+	SLUICE_WOULD_CODEL,
+	SLUICE_WOULD_LIMIT,
+	SLUICE_WOULD_SPILL,
+	SLUICE_WOULD_REROUTE,
+	SLUICE_WOULD_TRIM,
+	SLUICE_WOULD_BOUNCE,
+	SLUICE_WOULDS
+};
+
+/* What a class does with a frame that must not join the queue, other than to drop it. sluice_class.ways holds them in
+ * the order of the policy, the first in the lowest 4 bits, 0 = end; sluice_ingress_config.ways has a bit for each. */
+enum sluice_way {
+	SLUICE_WAY_DROP = 0,
+	SLUICE_WAY_SPILL,
+	SLUICE_WAY_REROUTE,
+	SLUICE_WAY_TRIM,
+	SLUICE_WAY_BOUNCE,
+	SLUICE_WAYS
+};
+#define SLUICE_WAY_BITS 4
+#define SLUICE_WAY_OUTCOME(way) (SLUICE_SPILL + (way) - SLUICE_WAY_SPILL)
+SLUICE_ASSERT(SLUICE_BOUNCE - SLUICE_SPILL == SLUICE_WAY_BOUNCE - SLUICE_WAY_SPILL, "ways and outcomes have one order");
 
 /* What the kernel did with a frame after the verdict "redirect", seen by tracepoints, per egress port. */
 enum sluice_kernel_drop {
@@ -132,9 +161,16 @@ struct sluice_flow {
 	__u32 refused;        /* dropped */
 	__u32 host;           /* isolate: dual-*, triple: hash of the host; triple: of both, 16 bits each */
 	__u16 scale;          /* bytes of virtual time per byte: busy flows of the host, 1 without hosts */
-	__u16 reserved;
+	__u16 away;           /* SLUICE_AWAY(): which other way its frames take, until order allows the queue again */
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_flow, 64);
+
+/* sluice_flow.away: where to (3 bits; 0 = the queue) and when its last frame went, in 2^17 ns modulo 2^13, about a
+ * second. The wrap makes a flow that comes back just then look recent: it stays away for one more frame. */
+#define SLUICE_AWAY_SPILL 7 /* else the position in sluice_transition.overflow, from 1 */
+#define SLUICE_AWAY_TICK(ns) ((__u16)((ns) >> 17 & 0x1fff))
+#define SLUICE_AWAY(where, ns) ((__u16)((where) << 13 | SLUICE_AWAY_TICK(ns)))
+#define SLUICE_AWAY_WHERE(away) ((away) >> 13)
 
 /* Whose bucket it is, for people: written when the bucket is taken, read by the controller. */
 struct sluice_flow_info {
@@ -190,7 +226,11 @@ struct sluice_class {
 		struct sluice_pi2_params pi2;
 	};
 	__u64 ect_limit_bytes; /* hard limit of flows that can be marked, where it is above that of the share */
-	__u64 reserved[3];
+	__u16 ways;           /* enum sluice_way, see there; 0 = drop */
+	__u16 trim_bytes;     /* of the IP packet that a trim leaves */
+	__u8 trim_dscp;       /* SLUICE_REMARK | DSCP of trimmed packets, 0 = leave it */
+	__u8 reserved1[3];
+	__u64 reserved[2];
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_class, 192);
 
@@ -210,11 +250,11 @@ SLUICE_SIZE(sluice_delays, 192);
 struct sluice_class_count {
 	__u64 admitted_bytes;
 	__u64 outcome[SLUICE_CLASS_OUTCOMES]; /* frames */
-	__u64 reserved0[2];
 	__u64 would[SLUICE_WOULDS];           /* frames, shadow mode */
-	__u64 reserved1[5];
+	__u64 taken_over;                     /* frames admitted that another port's class counts as SLUICE_REROUTE */
+	__u64 reserved[6];
 } SLUICE_ALIGNED;
-SLUICE_SIZE(sluice_class_count, 128);
+SLUICE_SIZE(sluice_class_count, 192);
 
 /* Per CPU and ingress port. Writer: that CPU. */
 struct sluice_port_count {
@@ -254,7 +294,8 @@ struct sluice_clock {
 	__u32 egress;         /* port index of the last bulk: a guess that saves the hook a hash look-up */
 	__u32 asked;          /* frames since one was last counted in sluice_delays */
 	__u64 sampled_ns;     /* and when that was */
-	__u64 reserved1[2];
+	__u64 bounce_ns;      /* until when the allowance for notifications is used up, see bounce.h */
+	__u64 reserved1;
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_clock, 64);
 
@@ -367,6 +408,11 @@ struct sluice_transition {
 	__u32 tenants;             /* tenant 0, who is nobody's, included */
 	__u32 rule_count;
 	__u32 lookups;             /* bit per enum sluice_prefix_table: some rule or tenant needs that look-up */
+	__u32 flowlet;             /* gap after which a flow that is away may come home, in SLUICE_AWAY_TICK() */
+	__u32 overflow_count;
+	__u32 overflow[SLUICE_MAX_OVERFLOW]; /* transitions, relative as everywhere, whose ports take what this one refuses */
+	__u32 next_hop4;           /* network order: router behind `to` for frames of other transitions' overflow; */
+	__u32 next_hop6[4];        /* 0 = the kernel's routes tell */
 	__u32 by_ports, by_vlan, by_length; /* 1: some rule asks for sport or dport, for vlan, for length */
 	__u16 default_class;       /* relative to first_class, as those of rules */
 	__u16 class_of[SLUICE_MAX_RULES];
@@ -394,6 +440,7 @@ struct sluice_ingress_config {
 	__u32 xconnect;            /* 1: everything leaves by egress 0; 0: bpf_fib_lookup decides */
 	__u32 rules;               /* 1: some transition has rules or tenants */
 	__u32 frags;               /* 1: loaded as xdp.frags */
+	__u32 ways;                /* bit 1 << enum sluice_way for each that some class uses */
 	__u32 egress_count;
 	__u32 egress_ifindex[SLUICE_MAX_EGRESS];
 	__u32 egress_transition[SLUICE_MAX_EGRESS];

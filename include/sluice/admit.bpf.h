@@ -28,17 +28,24 @@ struct sluice_request {
 	__u32 l4s;       /* ECT(1) packet */
 	__u32 shadow;    /* compute, count as would_*, admit */
 	__u32 host;      /* sluice_flow.host, 0 where the policy does not isolate hosts */
+	__u32 ways;      /* not 0: the caller takes other ways than a drop, and settles what is left open */
 };
 
 /* What is answered, with the figures that led to it. */
 struct sluice_answer {
-	__u32 outcome;   /* SLUICE_FORWARD, SLUICE_MARK or SLUICE_DROP_* */
+	__u32 outcome;   /* SLUICE_FORWARD, SLUICE_MARK or SLUICE_DROP_*; SLUICE_SPILL, SLUICE_REROUTE: the flow is away */
 	__u32 bucket;
 	__u64 delay_ns;  /* phantom delay, computed only for frames that are not simply admitted */
 	__u64 ring_ns;   /* predicted delay in the TX ring */
 	struct sluice_tx *tx; /* for sluice_note_redirect() */
 	__u32 fresh;     /* 1: the bucket was taken for this flow just now; its sluice_flow_info is stale */
 	__u32 remark;    /* sluice_class.remark */
+	/* Set where the request has `ways` and the class too: */
+	__u32 open;      /* 1: refused, but neither counted nor charged: sluice_settle() */
+	struct sluice_class *klass;
+	struct sluice_class_count *count;
+	struct sluice_flow *flow;
+	__u64 vt;        /* virtual time of the class */
 };
 
 SLUICE_INLINE __u64 sluice_now(struct sluice_clock *c)
@@ -82,6 +89,7 @@ SLUICE_INLINE void sluice_take_bucket(struct sluice_flow *f, const struct sluice
 	f->refused = 0;
 	f->host = q->host;
 	f->scale = 1;
+	f->away = 0;
 }
 
 /* The bucket of a flow: its own, else a free or forgotten one, else one that it has to share. The search starts at a
@@ -223,9 +231,45 @@ SLUICE_INLINE __u32 sluice_would(__u32 outcome)
 		return SLUICE_WOULD_MARK;
 	case SLUICE_DROP_CODEL:
 		return SLUICE_WOULD_CODEL;
+	case SLUICE_SPILL:
+		return SLUICE_WOULD_SPILL;
+	case SLUICE_REROUTE:
+		return SLUICE_WOULD_REROUTE;
+	case SLUICE_TRIM:
+		return SLUICE_WOULD_TRIM;
+	case SLUICE_BOUNCE:
+		return SLUICE_WOULD_BOUNCE;
 	default:
 		return SLUICE_WOULD_LIMIT;
 	}
+}
+
+/* Counts a frame that must not join the queue as it came. In shadow mode it does, and nobody is charged: the simulated
+ * policy did not let it. */
+SLUICE_INLINE void sluice_count_refusal(const struct sluice_request *q, struct sluice_answer *a, struct sluice_flow *f,
+					struct sluice_class_count *count)
+{
+	if (q->shadow) {
+		count->would[sluice_would(a->outcome)]++;
+		a->outcome = SLUICE_FORWARD;
+		count->outcome[SLUICE_FORWARD]++;
+		return;
+	}
+	if (a->outcome < SLUICE_SPILL)
+		f->refused++;
+	count->outcome[a->outcome < SLUICE_CLASS_OUTCOMES ? a->outcome : SLUICE_DROP_RING]++;
+}
+
+/* The frame joins the queue with `wire` bytes. */
+SLUICE_INLINE void sluice_join(struct sluice_flow *f, struct sluice_class_count *count, __u64 start, __u32 wire,
+				 __u32 bucket)
+{
+	f->finish = start + (__u64)wire * f->scale;
+	f->bytes += wire;
+	f->packets++;
+	if (!f->listed)
+		sluice_list_flow(f, bucket);
+	count->admitted_bytes += wire;
 }
 
 /* The histogram of phantom delays. A frame that is not looked at costs an addition and two comparisons. */
@@ -256,7 +300,35 @@ struct sluice_rows {
 	const struct sluice_control *control;
 	const struct sluice_port *port; /* of the egress */
 	struct sluice_clock *clock;     /* of this CPU */
+	__u32 flowlet;                  /* sluice_transition.flowlet, where the request has `ways` */
 };
+
+/* A flow whose frames went another way stays there while frames of it may still be on that way. */
+SLUICE_INLINE int sluice_stays_away(struct sluice_flow *f, const struct sluice_rows *rows, __u64 now)
+{
+	if (((SLUICE_AWAY_TICK(now) - f->away) & SLUICE_AWAY_TICK(~0ull)) < rows->flowlet)
+		return 1;
+	f->away = 0;
+	return 0;
+}
+
+SLUICE_INLINE void sluice_leave_open(struct sluice_answer *a, struct sluice_class *c, struct sluice_class_count *count,
+				     struct sluice_flow *f, __u64 vt)
+{
+	a->open = 1;
+	a->klass = c;
+	a->count = count;
+	a->flow = f;
+	a->vt = vt;
+}
+
+/* Ends what sluice_admit_rows() left open. */
+SLUICE_INLINE void sluice_settle(const struct sluice_request *q, struct sluice_answer *a, __u32 outcome)
+{
+	a->open = 0;
+	a->outcome = outcome;
+	sluice_count_refusal(q, a, a->flow, a->count);
+}
 
 /* Decide, charge the flow and count. The caller redirects, marks or drops as told; when its redirect fails after
  * all, that frame has been charged for nothing, which the next tick absorbs. Returns 0, or -1 when a map index is
@@ -286,6 +358,11 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	f = sluice_find_flow(q, rows->control->flow_mask, vt, a);
 	if (!f)
 		return -1;
+	if (q->ways && f->away && sluice_stays_away(f, rows, now)) {
+		a->outcome = SLUICE_AWAY_WHERE(f->away) == SLUICE_AWAY_SPILL ? SLUICE_SPILL : SLUICE_REROUTE;
+		sluice_leave_open(a, c, count, f, vt);
+		return 0;
+	}
 	lag = sluice_lag(f->finish, vt);
 	sluice_note_delay(rows->clock, class_id, s, lag, now);
 	a->delay_ns = 0;
@@ -297,29 +374,20 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 		a->outcome = SLUICE_DROP_RING;
 	else
 		a->outcome = sluice_flow_law(f, c, s, q, lag, now, &a->delay_ns);
-	if (q->shadow && a->outcome != SLUICE_FORWARD) {
-		count->would[sluice_would(a->outcome)]++;
-		if (a->outcome > SLUICE_MARK) {
-			/* The simulated policy dropped it, so nobody is charged. */
-			a->outcome = SLUICE_FORWARD;
-			count->outcome[SLUICE_FORWARD]++;
-			return 0;
-		}
-		a->outcome = SLUICE_FORWARD;
-	}
 	if (a->outcome > SLUICE_MARK) {
-		f->refused++;
-		count->outcome[a->outcome < SLUICE_CLASS_OUTCOMES ? a->outcome : SLUICE_DROP_RING]++;
+		if (q->ways && c->ways)
+			sluice_leave_open(a, c, count, f, vt);
+		else
+			sluice_count_refusal(q, a, f, count);
 		return 0;
 	}
-	f->finish = vt + lag + (__u64)q->wire * f->scale;
-	f->bytes += q->wire;
-	f->packets++;
+	if (q->shadow && a->outcome == SLUICE_MARK) {
+		count->would[SLUICE_WOULD_MARK]++;
+		a->outcome = SLUICE_FORWARD;
+	}
 	if (f->pressure)
 		f->pressure--;
-	if (!f->listed)
-		sluice_list_flow(f, a->bucket);
-	count->admitted_bytes += q->wire;
+	sluice_join(f, count, vt + lag, q->wire, a->bucket);
 	count->outcome[a->outcome]++;
 	return 0;
 }
