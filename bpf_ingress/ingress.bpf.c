@@ -5,7 +5,9 @@
 
 #include "act.h"
 #include "classify.h"
+#include "refusal.h"
 #include "report.h"
+#include "reroute.h"
 #include "ways_out.h"
 
 const volatile __u32 abi_version = SLUICE_ABI_VERSION; /* checked by the controller before it loads */
@@ -70,10 +72,12 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	}
 	if (sluice_admit_rows(&q, &rows, &a))
 		return SLUICE_PASS_NOT_OURS;
-	if (config.ways && a.open)
-		way_out(&q, &a);
 	if (a.fresh)
 		note_flow(p, &q, a.bucket);
+	if (config.ways && a.open) {
+		leave(p->ctx, r, row, &q, &a);
+		sluice_settle(&q, &a, a.outcome < SLUICE_SPILL ? a.outcome : SLUICE_DROP_LIMIT);
+	}
 	if (a.outcome > SLUICE_FORWARD)
 		report(p, &q, &a, clock, control);
 	if (a.outcome > SLUICE_MARK)
@@ -86,16 +90,6 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		set_dscp(p, a.remark);
 	sluice_note_redirect(&q, &a);
 	return a.outcome;
-}
-
-/* Of what did not simply join the queue. */
-static __always_inline int xdp_action(__u32 outcome)
-{
-	if (outcome == SLUICE_SPILL)
-		return XDP_PASS;
-	if (outcome == SLUICE_REROUTE || outcome == SLUICE_TRIM)
-		return XDP_REDIRECT;
-	return outcome == SLUICE_BOUNCE ? XDP_TX : XDP_DROP;
 }
 
 static __always_inline int ingress(struct xdp_md *ctx)
@@ -122,7 +116,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	if (outcome <= SLUICE_MARK)
 		return XDP_REDIRECT;
 	if (outcome < SLUICE_CLASS_OUTCOMES)
-		return xdp_action(outcome);
+		return XDP_DROP;
 	outcome -= SLUICE_CLASS_OUTCOMES;
 	if (outcome < SLUICE_OUTCOMES - SLUICE_CLASS_OUTCOMES)
 		count->pass[outcome]++;
@@ -133,6 +127,19 @@ SEC("xdp")
 int sluice_ingress(struct xdp_md *ctx)
 {
 	return ingress(ctx);
+}
+
+/* Behind the tail calls of leave(); loaded where some class has such ways. */
+SEC("xdp")
+int sluice_ways_out(struct xdp_md *ctx)
+{
+	return ways_out(ctx);
+}
+
+SEC("xdp")
+int sluice_detour(struct xdp_md *ctx)
+{
+	return find_detour(ctx);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -92,6 +92,27 @@ static __always_inline __u32 find_egress(__u32 ifindex, struct route *r)
 	return SLUICE_PASS_NOT_OURS;
 }
 
+/* What the kernel's routes go by, but for the interface. */
+static __always_inline void fill_fib(struct bpf_fib_lookup *fib, const struct packet *p)
+{
+	fib->l4_protocol = p->proto;
+	fib->sport = bpf_htons(p->sport);
+	fib->dport = bpf_htons(p->dport);
+	if (p->family == 4) {
+		fib->family = AF_INET;
+		fib->tos = p->tos;
+		fib->tot_len = bpf_ntohs(p->ip4->tot_len);
+		fib->ipv4_src = p->ip4->saddr;
+		fib->ipv4_dst = p->ip4->daddr;
+	} else {
+		fib->family = AF_INET6;
+		fib->flowinfo = *(__be32 *)p->ip6 & bpf_htonl(0x0fffffff);
+		fib->tot_len = bpf_ntohs(p->ip6->payload_len) + sizeof(struct ipv6hdr);
+		__builtin_memcpy(fib->ipv6_src, &p->ip6->saddr, 16);
+		__builtin_memcpy(fib->ipv6_dst, &p->ip6->daddr, 16);
+	}
+}
+
 static __always_inline __u32 route_fib(struct xdp_md *ctx, const struct packet *p, struct route *r)
 {
 	struct bpf_fib_lookup fib = {};
@@ -100,23 +121,8 @@ static __always_inline __u32 route_fib(struct xdp_md *ctx, const struct packet *
 
 	if (reason != SLUICE_FORWARD)
 		return reason;
+	fill_fib(&fib, p);
 	fib.ifindex = ctx->ingress_ifindex;
-	fib.l4_protocol = p->proto;
-	fib.sport = bpf_htons(p->sport);
-	fib.dport = bpf_htons(p->dport);
-	if (p->family == 4) {
-		fib.family = AF_INET;
-		fib.tos = p->tos;
-		fib.tot_len = bpf_ntohs(p->ip4->tot_len);
-		fib.ipv4_src = p->ip4->saddr;
-		fib.ipv4_dst = p->ip4->daddr;
-	} else {
-		fib.family = AF_INET6;
-		fib.flowinfo = *(__be32 *)p->ip6 & bpf_htonl(0x0fffffff);
-		fib.tot_len = bpf_ntohs(p->ip6->payload_len) + sizeof(struct ipv6hdr);
-		__builtin_memcpy(fib.ipv6_src, &p->ip6->saddr, 16);
-		__builtin_memcpy(fib.ipv6_dst, &p->ip6->daddr, 16);
-	}
 	code = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (code != BPF_FIB_LKUP_RET_SUCCESS)
 		return fib_reason(code);

@@ -19,9 +19,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Count, name, packets)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RingState, index, size, occupancy, sojourn_ns, waiting_bytes,
                                                 drained_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ClassState, transition, name, mode, admitted_packets,
-                                                admitted_bytes, service_bytes_per_s, backlog_bytes,
-                                                active_flows, delay_ns, target_ns, interval_ns, limit_ns,
-                                                outcomes)
+                                                taken_over_packets, admitted_bytes, service_bytes_per_s,
+                                                backlog_bytes, active_flows, delay_ns, target_ns, interval_ns,
+                                                limit_ns, outcomes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TenantState, transition, name, admitted_packets,
                                                 admitted_bytes, marked_packets, dropped_packets,
                                                 service_bytes_per_s, backlog_bytes, active_flows)

@@ -54,11 +54,12 @@ class Loop {
     struct ClassTotals {
         std::array<uint64_t, SLUICE_CLASS_OUTCOMES> outcomes{};
         std::array<uint64_t, SLUICE_WOULDS> would{};
-        uint64_t admitted_bytes = 0;
+        uint64_t admitted_bytes = 0, taken_over = 0;
         std::array<uint64_t, SLUICE_DELAY_BUCKETS> delays{};
         uint64_t delay_sum_ns = 0;
 
         void add(const ClassTotals &other);
+        uint64_t admitted_frames() const;
     };
     // One class of the running generation; of one tenant, where there are tenants.
     struct ClassRuntime {

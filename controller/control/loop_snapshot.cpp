@@ -20,11 +20,6 @@ RingState ring_state(const sluice_ring &ring, uint32_t index) {
     return {index, r.size, r.occupancy, r.sojourn_ns, r.waiting_bytes, r.drained_bytes};
 }
 
-// Frames that joined the queue, whole or trimmed.
-uint64_t admitted_frames(const std::array<uint64_t, SLUICE_CLASS_OUTCOMES> &outcomes) {
-    return outcomes[SLUICE_FORWARD] + outcomes[SLUICE_MARK] + outcomes[SLUICE_TRIM];
-}
-
 } // namespace
 
 Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
@@ -33,6 +28,7 @@ Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
     for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
         const sluice_class_count &count = maps.class_count(c.id, cpu);
         sum.admitted_bytes += count.admitted_bytes;
+        sum.taken_over += count.taken_over;
         for (unsigned i = 0; i < SLUICE_CLASS_OUTCOMES; i++)
             sum.outcomes[i] += count.outcome[i];
         for (unsigned i = 0; i < SLUICE_WOULDS; i++)
@@ -47,6 +43,7 @@ Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
 
 void Loop::ClassTotals::add(const ClassTotals &other) {
     admitted_bytes += other.admitted_bytes;
+    taken_over += other.taken_over;
     for (unsigned i = 0; i < SLUICE_CLASS_OUTCOMES; i++)
         outcomes[i] += other.outcomes[i];
     for (unsigned i = 0; i < SLUICE_WOULDS; i++)
@@ -56,6 +53,11 @@ void Loop::ClassTotals::add(const ClassTotals &other) {
     delay_sum_ns += other.delay_sum_ns;
 }
 
+// Frames that joined the queue, whole or trimmed.
+uint64_t Loop::ClassTotals::admitted_frames() const {
+    return outcomes[SLUICE_FORWARD] + outcomes[SLUICE_MARK] + outcomes[SLUICE_TRIM] + taken_over;
+}
+
 // One class; of all tenants, where there are tenants. `first` is its row of the first tenant.
 ClassState Loop::class_state(const PortRuntime &port, uint32_t first, const ClassTotals &sum) const {
     const ClassRuntime &c = port.classes[first];
@@ -63,7 +65,8 @@ ClassState Loop::class_state(const PortRuntime &port, uint32_t first, const Clas
     state.transition = policy_.source.transitions[c.transition].to;
     state.name = config_of(c).name;
     state.mode = policy_.source.transitions[c.transition].mode == Mode::shadow ? "shadow" : "enforce";
-    state.admitted_packets = admitted_frames(sum.outcomes);
+    state.admitted_packets = sum.admitted_frames();
+    state.taken_over_packets = sum.taken_over;
     state.admitted_bytes = sum.admitted_bytes;
     state.delays = {{sum.delays.begin(), sum.delays.end()}, sum.delay_sum_ns};
     state.target_ns = to_ns(c.aqm.target_s);
@@ -120,7 +123,7 @@ void Loop::fill_classes(PortState &state, const PortRuntime &port) const {
 }
 
 void Loop::add_tenant(TenantState &tenant, const PhantomClass &phantom, const ClassTotals &sum) {
-    tenant.admitted_packets += admitted_frames(sum.outcomes);
+    tenant.admitted_packets += sum.admitted_frames();
     tenant.admitted_bytes += sum.admitted_bytes;
     tenant.marked_packets += sum.outcomes[SLUICE_MARK];
     for (unsigned i = SLUICE_DROP_CODEL; i <= SLUICE_DROP_RING; i++)

@@ -36,6 +36,7 @@ struct ClassState {
     std::string name;
     std::string mode;                                      // "enforce" or "shadow"
     uint64_t admitted_packets = 0, admitted_bytes = 0;     // counters; bytes as on the wire, with overhead
+    uint64_t taken_over_packets = 0;                       // counter; of those, what another port rerouted
     uint64_t service_bytes_per_s = 0;                      // what the phantom scheduler serves it now
     uint64_t backlog_bytes = 0;                            // phantom
     uint32_t active_flows = 0;                             // flows with phantom backlog

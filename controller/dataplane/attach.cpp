@@ -48,10 +48,4 @@ Result<Fd> attach_xdp(const Fd &program, PortFacts &facts) {
                           : "");
 }
 
-Result<> replace_xdp(const Fd &link, const Fd &program, const PortFacts &facts) {
-    if (bpf_link_update(link.get(), program.get(), nullptr) != 0)
-        return fail_errno(errno, "replace the XDP program of " + facts.dev.name);
-    return {};
-}
-
 } // namespace sluice

@@ -14,7 +14,4 @@ Result<std::vector<Fd>> attach_tracepoints(const Instance &instance);
 // `facts`.
 Result<Fd> attach_xdp(const Fd &program, PortFacts &facts);
 
-// Puts another program in its place; no frame is missed.
-Result<> replace_xdp(const Fd &link, const Fd &program, const PortFacts &facts);
-
 } // namespace sluice

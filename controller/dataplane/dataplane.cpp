@@ -12,7 +12,6 @@ namespace {
 // One fast port: its program, with its constants, and what keeps it attached.
 struct IngressPort {
     uint32_t port = 0;
-    uint32_t ways = 0; // that the program was loaded for
     Fd program;
     Fd link; // detaches when closed
 };
@@ -44,7 +43,6 @@ class LoadedDataplane final : public Dataplane {
   private:
     Result<> load_programs(const CompiledPolicy &policy);
     Result<> fill(const CompiledPolicy &policy);
-    Result<> exchange_programs(const CompiledPolicy &policy);
 
     Options options_;
     CompiledPolicy loaded_;
@@ -72,7 +70,7 @@ Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
         auto program = load_ingress(instance_, policy, port, facts_, cpus);
         if (!program)
             return tl::unexpected(program.error());
-        ingress_.push_back({port, ways_of(policy, port), std::move(*program), Fd()});
+        ingress_.push_back({port, std::move(*program), Fd()});
     }
     return {};
 }
@@ -133,35 +131,21 @@ bool same_wiring(const CompiledPolicy &a, const CompiledPolicy &b) {
     return true;
 }
 
-// Ways out that a port's program was not loaded for: they are constants. A program that knows more ways than
-// its classes name takes none of them, so it may come before the flip.
-Result<> LoadedDataplane::exchange_programs(const CompiledPolicy &policy) {
-    for (auto &in : ingress_) {
-        if (!(ways_of(policy, in.port) & ~in.ways))
-            continue;
-        auto program = load_ingress(instance_, policy, in.port, facts_, maps_.cpus);
-        if (!program)
-            return tl::unexpected(program.error());
-        if (auto r = replace_xdp(in.link, *program, facts_[in.port]); !r)
-            return r;
-        in.program = std::move(*program);
-        in.ways = ways_of(policy, in.port);
-    }
-    return {};
-}
-
 Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
     if (!same_wiring(policy, loaded_))
         return fail("ports or forwarding differ from the running policy",
                     "restart sluiced to change devices, `from`, `to` or `forward`");
+    for (const auto &in : ingress_)
+        if (ways_of(policy, in.port) & ~ways_of(loaded_, in.port))
+            return fail("`when_full` on port " + policy.port(in.port).name +
+                            " names ways that its program was loaded without",
+                        "restart sluiced to use them");
     const uint32_t next = 1 - maps_.control[0].generation;
     if (policy.class_count > maps_.class_rows())
         return fail("the policy has " + std::to_string(policy.class_count) +
                         " classes, the loaded maps hold " + std::to_string(maps_.class_rows()),
                     "restart sluiced to load larger maps");
     if (auto r = fill_generation(instance_, maps_, policy, next); !r)
-        return r;
-    if (auto r = exchange_programs(policy); !r)
         return r;
     fill_ports(maps_, policy, facts_);
     __atomic_store_n(&maps_.control[0].generation, next, __ATOMIC_RELEASE);

@@ -64,6 +64,8 @@ void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
             to.law = from.aqm.law == Law::pi2 ? SLUICE_LAW_PI2 : SLUICE_LAW_CODEL;
             to.remark = from.remark;
             to.ways = from.ways;
+            to.trim_bytes = from.trim_bytes;
+            to.trim_dscp = from.trim_dscp;
         }
 }
 

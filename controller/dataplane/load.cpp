@@ -134,6 +134,21 @@ Result<> share_maps(const Instance &instance, ingress &object) {
     return {};
 }
 
+// The programs behind the tail calls of one port. The kernel empties the map once nobody holds it by a
+// descriptor or a pin.
+Result<> connect_ways(Instance &instance, ingress &object, uint32_t port) {
+    Fd map = own(bpf_map__fd(object.maps.sl_ways));
+    const bpf_program *programs[] = {object.progs.sluice_ways_out, object.progs.sluice_detour};
+    static_assert(std::size(programs) == SLUICE_REFUSAL_PROGRAMS);
+    for (uint32_t i = 0; i < SLUICE_REFUSAL_PROGRAMS; i++) {
+        const int fd = bpf_program__fd(programs[i]);
+        if (int err = bpf_map_update_elem(map.get(), &i, &fd, BPF_ANY))
+            return fail_errno(err, "enter the programs of `when_full` for " + std::to_string(port));
+    }
+    instance.maps.insert_or_assign("sl_ways_" + std::to_string(port), std::move(map));
+    return {};
+}
+
 } // namespace
 
 uint32_t ways_of(const CompiledPolicy &policy, uint32_t port) {
@@ -213,7 +228,7 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
     return maps;
 }
 
-Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, uint32_t port,
+Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
                         const std::vector<PortFacts> &facts, uint32_t cpus) {
     const Ingress object(ingress__open());
     if (!object)
@@ -221,14 +236,20 @@ Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, 
     if (auto r = check_abi(object->rodata->abi_version, "ingress"); !r)
         return tl::unexpected(r.error());
     const sluice_ingress_config config = ingress_config(policy, port, facts, cpus);
-    if (config.frags)
-        bpf_program__set_flags(object->progs.sluice_ingress, BPF_F_XDP_HAS_FRAGS);
+    bpf_program *program;
+    bpf_object__for_each_program(program, object->obj) {
+        if (config.frags)
+            bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+        bpf_program__set_autoload(program, config.ways || program == object->progs.sluice_ingress);
+    }
     std::memcpy(&object->rodata->config, &config, sizeof(config));
     if (auto r = share_maps(instance, *object); !r)
         return tl::unexpected(r.error());
     LibbpfLog log;
     if (int err = ingress__load(object.get()))
         return fail_errno(err, "load the ingress program for " + facts[port].dev.name, log.tail());
+    if (auto r = config.ways ? connect_ways(instance, *object, port) : Result<>{}; !r)
+        return tl::unexpected(r.error());
     return own(bpf_program__fd(object->progs.sluice_ingress));
 }
 

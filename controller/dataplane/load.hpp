@@ -42,8 +42,8 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);
 // Bit 1 << enum sluice_way for each that a class of that ingress port uses: a constant of its program.
 uint32_t ways_of(const CompiledPolicy &policy, uint32_t port);
 
-// The program of one fast port; it works on the maps of `instance`.
-Result<Fd> load_ingress(const Instance &instance, const CompiledPolicy &policy, uint32_t port,
+// The program of one fast port; it works on the maps of `instance`, and leaves its own among them.
+Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
                         const std::vector<PortFacts> &facts, uint32_t cpus);
 
 } // namespace sluice

@@ -176,6 +176,9 @@ std::vector<Metric> class_rows() {
             {"sluice_class_admitted_bytes_total", counter, "bytes",
              "Bytes of the class admitted to the port, as on the wire with framing overhead."},
             &ClassState::admitted_bytes),
+        rows::traffic_class({"sluice_class_taken_over_packets_total", counter, "packets",
+                             "Of the admitted frames, those that another port's classes count as reroute."},
+                            &ClassState::taken_over_packets),
         rows::class_reasons(
             {"sluice_class_outcome_packets_total", counter, "packets",
              "Frames of the class by outcome: forward, mark, one drop_* per law, spill, reroute, trim, "

@@ -76,6 +76,12 @@ void check_matches(Reader &r, const Transition &t) {
                                "`in` names " + quote(in) + ", which is not in `from` of this transition");
 }
 
+// A wire whose second end takes what the first refuses.
+bool is_overflow_wire(const Transition &t, const Transition &earlier) {
+    return t.forward == Forward::xconnect && earlier.forward == Forward::xconnect &&
+           std::find(earlier.overflow.begin(), earlier.overflow.end(), t.to) != earlier.overflow.end();
+}
+
 // Two transitions that both claim the frames of one port.
 void check_claims(Reader &r, const Node &node, const Transition &t, const Transition &earlier) {
     for (size_t i = 0; i < t.from.size(); i++) {
@@ -91,7 +97,8 @@ void check_claims(Reader &r, const Node &node, const Transition &t, const Transi
                         " runs a program of your own (`library`) and can have no other kind of "
                         "transition; the other is in " +
                         line_of(earlier.pos));
-        else if (t.forward == Forward::xconnect || earlier.forward == Forward::xconnect)
+        else if ((t.forward == Forward::xconnect || earlier.forward == Forward::xconnect) &&
+                 !is_overflow_wire(t, earlier))
             r.error(from_node(node, i), "port " + quote(from) +
                                             " can have no other transition beside an `xconnect`; "
                                             "the other is in " +

@@ -37,13 +37,37 @@ void read_verdicts(Reader &r, const Node &node, TrafficClass &c) {
                       "way is needed");
 }
 
-void read_remark(Reader &r, const Node &node, TrafficClass &c) {
+void read_dscp(Reader &r, const Node &node, std::string_view key, std::optional<uint8_t> &out) {
     const auto values = read_numbers(r, node, "a DSCP", dscp_names(), highest_dscp);
     if (values.size() > 1)
-        r.error(node, "`remark` takes one DSCP");
+        r.error(node, quote(key) + " takes one DSCP");
     else if (values.size() == 1)
-        c.remark = values.front();
+        out = values.front();
 }
+
+// An IPv6 header, that of UDP or most of TCP's must be left to tell whose packet it was.
+constexpr long least_trim = 64, most_trim = 9000;
+
+constexpr Row<Trim> trim_rows[] = {
+    {{.name = "size",
+      .type = Type::integer,
+      .fallback = "128",
+      .example = "256",
+      .meaning =
+          "Bytes of the IP packet, headers included, that are left. Packets that are not longer are not "
+          "trimmed.",
+      .least = least_trim,
+      .most = most_trim},
+     [](Reader &r, const Node &n, Trim &t) {
+         if (const auto v = r.integer(n, least_trim, most_trim))
+             t.bytes = static_cast<uint16_t>(*v);
+     }},
+    {{.name = "dscp",
+      .type = Type::dscp,
+      .example = "cs6",
+      .meaning = "DSCP of trimmed packets, by which receivers and routers know them; ECN stays as it is."},
+     [](Reader &r, const Node &n, Trim &t) { read_dscp(r, n, "dscp", t.dscp); }},
+};
 
 constexpr Row<Entry> rows[] = {
     {{.name = "name",
@@ -84,7 +108,13 @@ constexpr Row<Entry> rows[] = {
       .type = Type::dscp,
       .example = "cs1",
       .meaning = "DSCP to write into the packets of this class; ECN stays as it is."},
-     [](Reader &r, const Node &n, Entry &c) { read_remark(r, n, c); }},
+     [](Reader &r, const Node &n, Entry &c) { read_dscp(r, n, "remark", c.remark); }},
+    {{.name = "trim",
+      .type = Type::section,
+      .example = "{size: 256, dscp: cs6}",
+      .meaning = "What `trim` in `when_full` leaves of a packet.",
+      .section = "trim"},
+     [](Reader &r, const Node &n, Entry &c) { read_rows<Trim>(r, n, "`trim`", trim_rows, c.trim); }},
     {{.name = "classes",
       .type = Type::section_list,
       .example = "[{name: video, match: [{dscp: af41}]}, {name: audio, match: [{dscp: ef}]}]",
@@ -102,7 +132,7 @@ void check_entry(Reader &r, const Node &node, const Entry &c, bool nested) {
     if (c.name == default_class && c.children)
         r.error(*c.children, "class `default` cannot be a group");
     if (c.children) {
-        for (const char *key : {"match", "when_full", "aqm", "remark"})
+        for (const char *key : {"match", "when_full", "aqm", "remark", "trim"})
             if (const Node *has = node.find(key))
                 r.error(*has, "a group of classes has no " + quote(key) + ": give it to its classes");
     } else if (c.name != default_class && !c.name.empty() && !match) {
@@ -138,6 +168,10 @@ void read_classes(Reader &r, const Node &node, Transition &t) {
     t.classes = preset_classes(preset.value_or(0));
     for (auto &c : t.classes)
         c.pos = node.pos;
+}
+
+Section trim_section() {
+    return section_of<Trim>("trim", "What a trim leaves: `transitions[].classes[].trim`", trim_rows);
 }
 
 Section class_section() {

@@ -1,6 +1,7 @@
 #include "policy/compile.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sluice {
 namespace {
@@ -35,8 +36,25 @@ CompiledClass compile_class(const Transition &t, const TrafficClass &c) {
     const Aqm &aqm = c.aqm ? *c.aqm : t.aqm;
     const bool may_mark =
         std::find(c.when_full.begin(), c.when_full.end(), Verdict::mark) != c.when_full.end();
-    const uint8_t remark = c.remark ? static_cast<uint8_t>(SLUICE_REMARK | *c.remark) : uint8_t{0};
-    return {c.name, aqm, remark, aqm.ecn && may_mark, to_ways(c.when_full)};
+    const auto dscp = [](const std::optional<uint8_t> &value) {
+        return value ? static_cast<uint8_t>(SLUICE_REMARK | *value) : uint8_t{0};
+    };
+    return {c.name,           aqm, dscp(c.remark), aqm.ecn && may_mark, to_ways(c.when_full), c.trim.bytes,
+            dscp(c.trim.dscp)};
+}
+
+void compile_overflow(const Policy &policy, const Transition &t, sluice_transition &image) {
+    image.flowlet = SLUICE_AWAY_TICK(t.flowlet_ns);
+    for (const auto &name : t.overflow)
+        for (uint32_t i = 0; i < policy.transitions.size(); i++)
+            if (policy.transitions[i].to == name && covers(policy.transitions[i], t) &&
+                image.overflow_count < SLUICE_MAX_OVERFLOW)
+                image.overflow[image.overflow_count++] = i;
+    for (const Prefix &hop : policy.ports[port_index(policy, t.to)].next_hop)
+        if (hop.family == 4)
+            std::memcpy(&image.next_hop4, hop.address.data(), 4);
+        else
+            std::memcpy(image.next_hop6, hop.address.data(), 16);
 }
 
 CompiledTransition compile_transition(const Policy &policy, const Transition &t, uint32_t first_class) {
@@ -56,7 +74,7 @@ CompiledTransition compile_transition(const Policy &policy, const Transition &t,
     out.image.isolate = to_abi(t.isolate);
     out.image.bypass_on_loss = t.on_controller_loss == OnControllerLoss::bypass;
     out.image.first_class = first_class;
-    out.image.flowlet = SLUICE_AWAY_TICK(t.flowlet_ns);
+    compile_overflow(policy, t, out.image);
     out.image.default_class = static_cast<uint16_t>(t.classes.size() - 1); // `default` is the last one
     if (t.tenants) {
         out.tenants = static_cast<uint32_t>(t.tenants->list.size());
@@ -68,6 +86,12 @@ CompiledTransition compile_transition(const Policy &policy, const Transition &t,
 }
 
 } // namespace
+
+bool covers(const Transition &t, const Transition &other) {
+    return std::all_of(other.from.begin(), other.from.end(), [&](const std::string &port) {
+        return std::find(t.from.begin(), t.from.end(), port) != t.from.end();
+    });
+}
 
 CompiledPolicy compile(Policy policy) {
     CompiledPolicy out;

@@ -19,6 +19,8 @@ struct CompiledClass {
     uint8_t remark = 0; // as sluice_class.remark
     bool mark = true;   // CE instead of a drop where the packet allows it
     uint16_t ways = 0;  // as sluice_class.ways
+    uint16_t trim_bytes = 0;
+    uint8_t trim_dscp = 0; // as sluice_class.trim_dscp
 };
 
 // Of the trie that all transitions share; the table in `key` is that of generation 0, transition 0.
@@ -52,6 +54,9 @@ struct CompiledPolicy {
     // Port index -> its position in source.ports is the same number.
     const Port &port(uint32_t index) const { return source.ports[index]; }
 };
+
+// Does `t` take frames of every port that `other` takes frames of?
+bool covers(const Transition &t, const Transition &other);
 
 // Precondition: `policy` came out of the loader without errors.
 CompiledPolicy compile(Policy policy);

@@ -134,6 +134,7 @@ LoadResult load_policy_text(std::string_view text, const std::string &file_name)
             read_tenant_files(reader, t, file_name, all, result.diagnostics);
         check_ports(reader, *root, policy);
         check_rates(reader, policy);
+        check_ways_out(reader, *root, policy);
     }
     policy.file = file_name;
     policy.sha256 = sha256_hex(all);

@@ -24,11 +24,19 @@ struct Overhead {
     bool cells = false;
 };
 
+struct Prefix {
+    int family = 4;                    // 4 or 6
+    std::array<uint8_t, 16> address{}; // network order, host bits zero; IPv4 in the first 4 bytes
+    uint8_t length = 0;
+};
+
 struct Port {
     std::string name;                         // key under `ports:`
     std::string device;                       // interface name
     std::optional<uint64_t> rate_bytes_per_s; // none: sluice tracks what the link drains
     Overhead overhead;
+    std::vector<Prefix>
+        next_hop; // addresses of the router behind it, at most one per family; none = by routes
     SourcePos pos;
 };
 
@@ -48,12 +56,6 @@ struct Aqm {
     std::optional<uint64_t> limit_ns;
     bool ecn = true;
     std::optional<uint64_t> l4s_step_ns; // CE for ECT(1) above this phantom delay; none = auto
-};
-
-struct Prefix {
-    int family = 4;                    // 4 or 6
-    std::array<uint8_t, 16> address{}; // network order, host bits zero; IPv4 in the first 4 bytes
-    uint8_t length = 0;
 };
 
 struct PortRange {
@@ -89,6 +91,12 @@ struct ClassGroup : Share {
     SourcePos pos;
 };
 
+// What the verdict `trim` leaves of a packet.
+struct Trim {
+    uint16_t bytes = 128; // of the IP packet, headers included
+    std::optional<uint8_t> dscp;
+};
+
 struct TrafficClass : Share {
     std::string name;
     std::vector<Match> match;       // one of them must hold; empty only for `default`
@@ -96,6 +104,7 @@ struct TrafficClass : Share {
     std::vector<Verdict> when_full{Verdict::mark, Verdict::drop}; // first possible one wins; ends with drop
     std::optional<Aqm> aqm;                                       // instead of the transition's
     std::optional<uint8_t> remark;                                // DSCP to write
+    Trim trim;
     SourcePos pos;
 };
 
@@ -134,6 +143,8 @@ struct Transition {
     std::vector<ClassGroup> groups;    // in the order of the file, parents first
     std::vector<TrafficClass> classes; // first match wins; always ends with the class `default`
     std::optional<Tenants> tenants;
+    std::vector<std::string> overflow; // names of ports, in order, that take what `to` refuses
+    SourcePos overflow_pos;
     uint64_t flowlet_ns = 50'000'000; // gap after which a flow may change its way without being reordered
     OnControllerLoss on_controller_loss = OnControllerLoss::keep;
     SourcePos pos;

@@ -2,6 +2,7 @@
 #include <sluice/abi.h>
 
 #include "core/text.hpp"
+#include "policy/match_values.hpp"
 #include "policy/names.hpp"
 #include "policy/sections.hpp"
 
@@ -57,6 +58,16 @@ void read_overhead(Reader &r, const Node &node, Overhead &out) {
     out = given;
 }
 
+void read_next_hop(Reader &r, const Node &node, Port &p) {
+    p.next_hop = read_prefixes(r, node);
+    for (size_t i = 0; i < p.next_hop.size(); i++) {
+        if (p.next_hop[i].length != (p.next_hop[i].family == 4 ? 32 : 128))
+            r.error(node, "`next_hop` is the address of a router, not a prefix");
+        if (i > 0 && p.next_hop[i].family == p.next_hop[0].family)
+            r.error(node, "`next_hop` takes one address of each family");
+    }
+}
+
 constexpr Row<Port> port_rows[] = {
     {{.name = "device",
       .type = Type::device,
@@ -70,6 +81,14 @@ constexpr Row<Port> port_rows[] = {
       .example = "50mbit",
       .meaning = "Capacity towards the network. Leave it out and sluice tracks what the link drains."},
      [](Reader &r, const Node &n, Port &p) { p.rate_bytes_per_s = r.rate(n); }},
+    {{.name = "next_hop",
+      .type = Type::prefixes,
+      .fallback = "by routes",
+      .example = "192.0.2.1",
+      .meaning =
+          "Router behind the port, for packets that come as another port's `overflow`: an IPv4 address, an "
+          "IPv6 address or both."},
+     read_next_hop},
     {{.name = "overhead",
       .type = Type::overhead,
       .fallback = "ethernet",

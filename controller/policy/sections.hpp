@@ -31,6 +31,7 @@ Section match_section();
 // class_keys.cpp: fills t.classes and t.groups; a preset's name stands for its classes.
 void read_classes(Reader &r, const Node &node, Transition &t);
 Section class_section();
+Section trim_section();
 
 // presets.cpp
 std::vector<TrafficClass> preset_classes(size_t preset); // index into preset_words

@@ -19,6 +19,23 @@ void read_from(Reader &r, const Node &node, Transition &t) {
         t.from.push_back(r.identifier(item).value_or(""));
 }
 
+void read_overflow(Reader &r, const Node &node, Transition &t) {
+    t.overflow_pos = node.pos;
+    for (const Node &item : r.one_or_many(node, "`overflow`"))
+        t.overflow.push_back(r.identifier(item).value_or(""));
+    if (t.overflow.size() > SLUICE_MAX_OVERFLOW)
+        r.error(node, "`overflow` names at most " + std::to_string(SLUICE_MAX_OVERFLOW) + " ports");
+}
+
+void read_flowlet(Reader &r, const Node &node, Transition &t) {
+    constexpr uint64_t longest_ns = 500'000'000; // of what fits into sluice_flow.away
+    if (r.is_auto(node))
+        return;
+    t.flowlet_ns = r.duration_ns(node).value_or(t.flowlet_ns);
+    if (t.flowlet_ns > longest_ns)
+        r.error(node, "`flowlet` is at most 500ms");
+}
+
 void check_names(Reader &r, const Transition &t) {
     std::set<std::string> names;
     const auto check = [&](const std::string &name, SourcePos pos) {
@@ -117,6 +134,20 @@ constexpr Row<Transition> rows[] = {
       .meaning = "Who shares the port: each tenant has its share, and all classes to itself.",
       .section = "tenants"},
      [](Reader &r, const Node &n, Transition &t) { read_tenants(r, n, t); }},
+    {{.name = "overflow",
+      .type = Type::port_names,
+      .example = "[lte]",
+      .meaning =
+          "Ports, in order, that take what `reroute` in `when_full` sends there. Each needs a transition of "
+          "its own from the same ports."},
+     read_overflow},
+    {{.name = "flowlet",
+      .type = Type::duration_or_auto,
+      .fallback = "50ms",
+      .example = "20ms",
+      .meaning = "A flow that was rerouted or spilled comes back to `to` after a pause of this length, "
+                 "so that its packets stay in order: more than the ways differ in delay."},
+     read_flowlet},
     {{.name = "on_controller_loss",
       .type = Type::word,
       .fallback = "keep",

@@ -161,7 +161,7 @@ struct sluice_flow {
 	__u32 refused;        /* dropped */
 	__u32 host;           /* isolate: dual-*, triple: hash of the host; triple: of both, 16 bits each */
 	__u16 scale;          /* bytes of virtual time per byte: busy flows of the host, 1 without hosts */
-	__u16 away;           /* SLUICE_AWAY(): which other way its frames take, until order allows the queue again */
+	__u16 away;           /* SLUICE_AWAY(): which way its frames go; kept where some class has ways */
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_flow, 64);
 
@@ -427,6 +427,31 @@ struct sluice_transition {
 	__u64 ingress[SLUICE_MAX_PORTS];
 	struct sluice_ranges sport, dport, vlan, length;
 };
+
+/* Programs behind sl_ways, the tail calls of a frame that must not join the queue. */
+enum sluice_refusal_program { SLUICE_WAYS_OUT = 0, SLUICE_DETOUR, SLUICE_REFUSAL_PROGRAMS };
+
+/* What a bounce tells the sender: the ICMP header and what follows it, then the first bytes of the packet that it is about.
+ * Network order. docs/bounce.md */
+#define SLUICE_NOTICE_VERSION 1
+#define SLUICE_NOTICE_ICMP 253  /* experiment, RFC 4727 */
+#define SLUICE_NOTICE_ICMP6 100 /* private experimentation, an error message, RFC 4443 */
+#define SLUICE_QUOTE4 28        /* IPv4 header and 8 bytes */
+#define SLUICE_QUOTE6 48        /* IPv6 header and 8 bytes */
+#define SLUICE_BOUNCE_RATE 1000 /* notifications per second and CPU */
+#define SLUICE_BOUNCE_BURST 32
+struct sluice_notice {
+	__u8 type, code;           /* code 0 */
+	__u16 checksum;
+	__u8 version;
+	__u8 quoted;               /* bytes of the packet behind this structure */
+	__u16 reserved;
+	__u32 delay_us;            /* of the flow in its phantom queue */
+	__u32 ring_us;             /* of the TX ring */
+	__u32 share_kbps;          /* what the flow is served now: send no faster, wire bytes counted */
+	__u16 ring_used, ring_size; /* descriptors; 0 = not known */
+};
+SLUICE_SIZE(sluice_notice, 24);
 
 #define SLUICE_LOSS_NS 10000000000ull /* heartbeat older than this: the controller is lost */
 

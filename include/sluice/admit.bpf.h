@@ -28,7 +28,8 @@ struct sluice_request {
 	__u32 l4s;       /* ECT(1) packet */
 	__u32 shadow;    /* compute, count as would_*, admit */
 	__u32 host;      /* sluice_flow.host, 0 where the policy does not isolate hosts */
-	__u32 ways;      /* not 0: the caller takes other ways than a drop, and settles what is left open */
+	__u32 ways;      /* sluice_ingress_config.ways: the caller takes them, and settles what is left open */
+	__u32 trial;     /* another port refused it: a refusal counts there, an admission as taken_over */
 };
 
 /* What is answered, with the figures that led to it. */
@@ -40,8 +41,8 @@ struct sluice_answer {
 	struct sluice_tx *tx; /* for sluice_note_redirect() */
 	__u32 fresh;     /* 1: the bucket was taken for this flow just now; its sluice_flow_info is stale */
 	__u32 remark;    /* sluice_class.remark */
-	/* Set where the request has `ways` and the class too: */
-	__u32 open;      /* 1: refused, but neither counted nor charged: sluice_settle() */
+	__u32 open;      /* 1: refused, but neither counted nor charged, as the request and the class have `ways` */
+	/* ... for sluice_settle(): */
 	struct sluice_class *klass;
 	struct sluice_class_count *count;
 	struct sluice_flow *flow;
@@ -358,7 +359,7 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	f = sluice_find_flow(q, rows->control->flow_mask, vt, a);
 	if (!f)
 		return -1;
-	if (q->ways && f->away && sluice_stays_away(f, rows, now)) {
+	if (q->ways && SLUICE_AWAY_WHERE(f->away) && sluice_stays_away(f, rows, now)) {
 		a->outcome = SLUICE_AWAY_WHERE(f->away) == SLUICE_AWAY_SPILL ? SLUICE_SPILL : SLUICE_REROUTE;
 		sluice_leave_open(a, c, count, f, vt);
 		return 0;
@@ -375,6 +376,8 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	else
 		a->outcome = sluice_flow_law(f, c, s, q, lag, now, &a->delay_ns);
 	if (a->outcome > SLUICE_MARK) {
+		if (q->trial)
+			return 0;
 		if (q->ways && c->ways)
 			sluice_leave_open(a, c, count, f, vt);
 		else
@@ -388,7 +391,12 @@ SLUICE_INLINE int sluice_admit_rows(const struct sluice_request *q, const struct
 	if (f->pressure)
 		f->pressure--;
 	sluice_join(f, count, vt + lag, q->wire, a->bucket);
-	count->outcome[a->outcome]++;
+	if (q->ways & 1 << SLUICE_WAY_REROUTE)
+		f->away = SLUICE_AWAY(0, now);
+	if (q->trial)
+		count->taken_over++;
+	else
+		count->outcome[a->outcome]++;
 	return 0;
 }
 
@@ -404,12 +412,17 @@ SLUICE_INLINE int sluice_admit(const struct sluice_request *q, struct sluice_ans
 	return rows.control && rows.port && rows.clock ? sluice_admit_rows(q, &rows, a) : -1;
 }
 
+SLUICE_INLINE void sluice_note_wire(struct sluice_tx *tx, __u32 wire)
+{
+	tx->pending[tx->head & (SLUICE_PENDING - 1)] = wire;
+	tx->head++;
+}
+
 /* Note an admitted frame's length for the egress hook, which sees only how many frames went. Call it for each frame
  * that bpf_redirect_map() accepted. */
 SLUICE_INLINE void sluice_note_redirect(const struct sluice_request *q, const struct sluice_answer *a)
 {
-	a->tx->pending[a->tx->head & (SLUICE_PENDING - 1)] = q->wire;
-	a->tx->head++;
+	sluice_note_wire(a->tx, q->wire);
 }
 
 #endif

@@ -162,5 +162,5 @@ def account_of_snapshot(snapshot: dict) -> Account:
         for cls in port.get("classes", []):
             outcomes = cls.get("outcomes", [])
             add(outcomes)
-            account.lost += sum(row["packets"] for row in outcomes if row["name"].startswith("drop"))
+            account.lost += sum(row["packets"] for row in outcomes if row["name"].startswith(("drop", "bounce")))
     return account

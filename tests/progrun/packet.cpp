@@ -157,6 +157,17 @@ void set_ce(Frame &f) {
     }
 }
 
+void cut_ip(Frame &f, uint32_t bytes) {
+    const size_t at = l3_offset(f);
+    f.resize(at + bytes);
+    if (f[at] >> 4 == 4) {
+        put16(f, at + 2, bytes);
+        fix_ipv4_checksum(f, at);
+    } else {
+        put16(f, at + 4, bytes - 40);
+    }
+}
+
 void route_hop(Frame &f, const Mac &dmac, const Mac &smac) {
     const size_t at = l3_offset(f);
     std::copy(dmac.begin(), dmac.end(), f.begin());

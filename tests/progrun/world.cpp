@@ -23,11 +23,15 @@ namespace sluice::progrun {
 
 const char *const kFib = R"(
 transitions:
-  - {from: [lan], to: wan, forward: fib}
+  - from: [lan]
+    to: wan
+    forward: fib
 )";
 const char *const kXconnect = R"(
 transitions:
-  - {from: [lan], to: wan, forward: xconnect}
+  - from: [lan]
+    to: wan
+    forward: xconnect
 )";
 
 uint64_t monotonic_now_ns() {
@@ -77,7 +81,8 @@ bool World::create_namespace(const WorldOptions &options) {
                  std::string(options.silent_slow ? "slow" : "") +
                  "; do sysctl -qw net.ipv6.conf.$d.disable_ipv6=1; done;"
                  "for d in fast slow other; do sysctl -qw net.ipv6.conf.$d.addr_gen_mode=1; done;"
-                 "ip link set fast address 02:00:00:00:01:01; ip link set slow address 02:00:00:00:02:01;"
+                 "ip link set fast address 02:00:00:00:01:01; ip link set slow address 02:00:00:00:02:01; ip "
+                 "link set other address 02:00:00:00:03:01;"
                  "for d in fast fastpeer; do ip link set $d mtu " +
                  std::to_string(options.fast_mtu) +
                  "; done;"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -233,6 +234,61 @@ TEST(Values, classes_and_matches) {
     EXPECT_EQ(classes[2].match.at(1).src.at(0).length, 0);
     EXPECT_EQ(classes[2].weight, 7u);
     EXPECT_EQ(classes[3].weight, 4u);
+}
+
+TEST(Values, ways_out_of_a_full_queue) {
+    const LoadResult result = load_policy_text(R"(version: 1
+ports:
+  lan: {device: eth0}
+  wan: {device: eth1}
+  lte: {device: eth2, next_hop: [192.0.2.1, "2001:db8::1"]}
+transitions:
+  - from: lan
+    to: wan
+    overflow: [lte]
+    flowlet: 20ms
+    classes:
+      - {name: a, match: [{dscp: ef}], when_full: [mark, trim, reroute, drop], trim: {size: 256, dscp: cs6}}
+      - {name: default, when_full: [bounce, spill, drop]}
+  - {from: lan, to: lte}
+)",
+                                               "test.yaml");
+    ASSERT_TRUE(result.policy) << all_messages(result);
+    const CompiledPolicy compiled = compile(*result.policy);
+    const CompiledTransition &t = compiled.transitions[0];
+    EXPECT_EQ(t.classes[0].ways, SLUICE_WAY_TRIM | SLUICE_WAY_REROUTE << SLUICE_WAY_BITS);
+    EXPECT_TRUE(t.classes[0].mark);
+    EXPECT_EQ(t.classes[0].trim_bytes, 256);
+    EXPECT_EQ(t.classes[0].trim_dscp, SLUICE_REMARK | 48);
+    EXPECT_EQ(t.classes[1].ways, SLUICE_WAY_BOUNCE | SLUICE_WAY_SPILL << SLUICE_WAY_BITS);
+    EXPECT_FALSE(t.classes[1].mark);
+    EXPECT_EQ(t.classes[1].trim_bytes, 128);
+    EXPECT_EQ(t.classes[1].trim_dscp, 0);
+    EXPECT_EQ(t.image.flowlet, SLUICE_AWAY_TICK(20'000'000));
+    ASSERT_EQ(t.image.overflow_count, 1u);
+    EXPECT_EQ(t.image.overflow[0], 1u);
+    EXPECT_EQ(t.image.next_hop4, 0u);
+    const uint8_t hop[] = {192, 0, 2, 1};
+    EXPECT_EQ(std::memcmp(&compiled.transitions[1].image.next_hop4, hop, 4), 0);
+    EXPECT_NE(compiled.transitions[1].image.next_hop6[0], 0u);
+    EXPECT_EQ(compiled.transitions[1].image.overflow_count, 0u);
+    EXPECT_EQ(compiled.transitions[1].classes[0].ways, 0u);
+}
+
+TEST(Values, a_wire_may_overflow_into_a_second_one) {
+    const LoadResult result = load_policy_text(R"(version: 1
+ports: {a: {device: eth0}, b: {device: eth1}, c: {device: eth2}}
+transitions:
+  - {from: a, to: b, forward: xconnect, overflow: c, classes: [{name: default, when_full: [reroute, drop]}]}
+  - {from: a, to: c, forward: xconnect}
+)",
+                                               "test.yaml");
+    EXPECT_TRUE(result.policy) << all_messages(result);
+}
+
+TEST(Values, a_flow_is_away_for_half_a_second_at_most) {
+    EXPECT_TRUE(load_with("    flowlet: 500ms\n").policy);
+    EXPECT_FALSE(load_with("    flowlet: 501ms\n").policy);
 }
 
 TEST(Values, aliases_are_expanded) {
