@@ -13,7 +13,7 @@ using Frame = std::vector<uint8_t>;
 using Mac = std::array<uint8_t, 6>;
 
 constexpr Mac kFastMac{2, 0, 0, 0, 1, 1}, kHostMac{2, 0, 0, 0, 1, 2}; // ingress port, and who sends to it
-constexpr Mac kLteMac{2, 0, 0, 0, 3, 1};                              // a second egress port
+constexpr Mac kLteMac{2, 0, 0, 0, 4, 1};                              // a second egress port
 constexpr Mac kSlowMac{2, 0, 0, 0, 2, 1}, kSinkMac{2, 0, 0, 0, 2, 2}; // egress port, and its neighbour
 enum class Proto : uint8_t { icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132, none = 59 };
 

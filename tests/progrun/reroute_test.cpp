@@ -5,7 +5,7 @@
 namespace sluice::progrun {
 namespace {
 
-constexpr Mac kLteSink{2, 0, 0, 0, 3, 2};
+constexpr Mac kLteSink{2, 0, 0, 0, 4, 2};
 
 class Reroute : public Ways {
   protected:
@@ -151,7 +151,7 @@ TEST_P(Reroute, ShadowModeCountsAndForwards) {
 // Without `next_hop` the kernel's routes tell: one by the other device, of whatever metric.
 TEST(RerouteByRoutes, TheRouteByThatDeviceCounts) {
     auto world = World::make({.policy = policy_with(false, "when_full: [reroute, drop]"),
-                              .wan = "{device: slow}\n  lte: {device: other}"});
+                              .wan = "{device: slow}\n  lte: {device: lte}"});
     ASSERT_TRUE(world);
     const Frame f = build({.payload = 1000});
     const auto outcomes = [&] {
@@ -169,7 +169,7 @@ TEST(RerouteByRoutes, TheRouteByThatDeviceCounts) {
                          after.outcome[SLUICE_DROP_LIMIT] - before.outcome[SLUICE_DROP_LIMIT]};
     };
     EXPECT_EQ(outcomes(), (std::pair<uint64_t, uint64_t>{0, 1})) << "no route leaves there";
-    ASSERT_TRUE(shell("ip route add 10.2.0.0/16 via 10.3.0.2 dev other metric 500"));
+    ASSERT_TRUE(shell("ip route add 10.2.0.0/16 via 10.4.0.2 dev lte metric 500"));
     EXPECT_EQ(outcomes(), (std::pair<uint64_t, uint64_t>{1, 0}));
 }
 

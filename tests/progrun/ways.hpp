@@ -9,7 +9,7 @@ namespace sluice::progrun {
 constexpr uint64_t kMs = 1'000'000;
 constexpr uint32_t kLtePort = 2;
 
-inline const char *const kLte = "\n  lte: {device: other, next_hop: [10.3.0.2, fd03::2]}";
+inline const char *const kLte = "\n  lte: {device: lte, next_hop: [10.4.0.2, fd04::2]}";
 
 inline std::string policy_with(bool xconnect, const std::string &default_class) {
     const std::string forward = xconnect ? "xconnect" : "fib";

@@ -81,8 +81,7 @@ bool World::create_namespace(const WorldOptions &options) {
                  std::string(options.silent_slow ? "slow" : "") +
                  "; do sysctl -qw net.ipv6.conf.$d.disable_ipv6=1; done;"
                  "for d in fast slow other; do sysctl -qw net.ipv6.conf.$d.addr_gen_mode=1; done;"
-                 "ip link set fast address 02:00:00:00:01:01; ip link set slow address 02:00:00:00:02:01; ip "
-                 "link set other address 02:00:00:00:03:01;"
+                 "ip link set fast address 02:00:00:00:01:01; ip link set slow address 02:00:00:00:02:01;"
                  "for d in fast fastpeer; do ip link set $d mtu " +
                  std::to_string(options.fast_mtu) +
                  "; done;"
@@ -98,6 +97,11 @@ bool World::create_namespace(const WorldOptions &options) {
                  "for a in 10.2.0.2 fd02::2; do ip neigh add $a lladdr 02:00:00:00:02:02 dev slow nud "
                  "permanent || true; done;"
                  "for a in 10.3.0.2 fd03::2; do ip neigh add $a lladdr 02:00:00:00:03:02 dev other nud "
+                 "permanent; done;"
+                 "ip link add lte address 02:00:00:00:04:01 type veth peer name ltepeer;"
+                 "for d in lte ltepeer; do sysctl -qw net.ipv6.conf.$d.addr_gen_mode=1; ip link set $d up; done;"
+                 "ip addr add 10.4.0.1/24 dev lte; ip addr add fd04::1/64 dev lte nodad;"
+                 "for a in 10.4.0.2 fd04::2; do ip neigh add $a lladdr 02:00:00:00:04:02 dev lte nud "
                  "permanent; done;"
                  "sleep 0.5"); // the stack's multicast reports are out before anything is counted
 }
