@@ -36,8 +36,10 @@ static __always_inline int reserve_has_room(const struct sluice_request *q, cons
 {
 	const struct sluice_class *c = a->klass;
 	const struct sluice_share *s = &c->share[c->current & 1];
-	__u64 limit = q->ect && c->mark ? 2 * s->limit_bytes : s->limit_bytes;
+	__u64 limit = s->limit_bytes;
 
+	if (q->ect && c->mark && c->ect_limit_bytes > limit)
+		limit = c->ect_limit_bytes;
 	return a->flow->pressure < SLUICE_UNRESPONSIVE && sluice_lag(a->flow->finish, a->vt) <= limit + limit / 4 &&
 	       a->ring_ns <= port->guard_limit_ns + port->guard_limit_ns / 4;
 }

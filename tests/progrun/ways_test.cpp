@@ -108,7 +108,8 @@ TEST_P(Ways, MarkComesBeforeATrimForWhoCanBeMarked) {
     make("when_full: [mark, trim, drop], trim: {size: 100}");
     for (uint8_t ecn : {0, 2}) {
         const Frame f = build({.tos = ecn, .payload = 1000});
-        refuse(f, 40'000, 35'000);
+        const sluice_flow &flow = refuse(f, 40'000, 35'000);
+        world->klass(index_of(flow)).ect_limit_bytes = 70'000;
         EXPECT_EQ(run(f).outcome, ecn ? SLUICE_MARK : SLUICE_TRIM);
     }
 }
