@@ -230,9 +230,8 @@ class Outcome : public testing::TestWithParam<bool> {};
 
 TEST_P(Outcome, EveryCombinationThatCanHappen) {
     const bool xconnect = GetParam();
-    auto world =
-        World::make({.policy = policy_of(xconnect),
-                     .wan = "{device: slow}\n  lte: {device: lte, next_hop: [10.4.0.2, fd04::2]}"});
+    auto world = World::make({.policy = policy_of(xconnect),
+                              .wan = "{device: slow}\n  lte: {device: lte, next_hop: [10.4.0.2, fd04::2]}"});
     ASSERT_TRUE(world);
     for (uint32_t outcome = 0; outcome < SLUICE_OUTCOMES; outcome++)
         for (int family : kFamilies)
