@@ -60,6 +60,9 @@ static __always_inline int find_home(const struct refusal *x, struct home *home)
 	return 0;
 }
 
+/* What is on its way to the first ring since its last bulk, and the tick of sluice_flow.away. */
+#define ORDER_SLACK_NS 1000000
+
 /* Would the frame overtake those of its flow that left for the first port? They are in its ring no longer than it takes to
  * drain. */
 static __always_inline int order_holds(const struct refusal *x, const struct home *home, const struct sluice_tx *tx,
@@ -68,7 +71,7 @@ static __always_inline int order_holds(const struct refusal *x, const struct hom
 	__u64 since = (__u64)((SLUICE_AWAY_TICK(now) - home->flow->away) & SLUICE_AWAY_TICK(~0ull)) << 17;
 	__u64 ring_ns = (__s64)(tx->empty_at_ns - now) > 0 ? tx->empty_at_ns - now : 0;
 
-	return since + ring_ns >= x->ring_ns;
+	return !x->ring_ns || since + ring_ns >= x->ring_ns + ORDER_SLACK_NS;
 }
 
 /* What the port of transition row `row` says. */
@@ -94,13 +97,13 @@ static __always_inline enum trial try_port(const struct packet *p, struct refusa
 		return TRIAL_NO_WAY;
 	q.class_id = classify(t, row, p);
 	c = bpf_map_lookup_elem(&sl_classes, &q.class_id);
-	/* Better by a quarter, lest flows swing to and fro. */
-	if (!c || (!home->is_away && (service_of(c) < home->service + home->service / 4 ||
+	/* Better by an eighth, lest flows swing to and fro. */
+	if (!c || (!home->is_away && (service_of(c) < home->service + home->service / 8 ||
 				      !order_holds(x, home, tx, clock->now_ns))))
 		return TRIAL_NO_WAY;
 	if (x->q.shadow)
 		return TRIAL_ADMITTED;
-	if (home->is_away && home->service > service_of(c) + service_of(c) / 4)
+	if (home->is_away && home->service > service_of(c) + service_of(c) / 8)
 		home->flow->away = 0; /* until the frame has been admitted: home is better off */
 	set_flow(t, p, &q);
 	q.shadow = t->shadow;

@@ -12,8 +12,8 @@ import unittest
 from lab import exit_on_signals
 from machine import machine_line
 
-MODULES = ("ring", "scenes", "ecn", "policies", "reroute", "life", "reload", "change", "confine", "view", "watch",
-           "web", "metrics", "features")
+MODULES = ("ring", "scenes", "ecn", "spill", "pause", "policies", "reroute", "life", "reload", "change", "confine",
+           "view", "watch", "web", "metrics", "features")
 SKIPPED = 77  # exit code that ctest reports as skipped
 
 

@@ -21,10 +21,11 @@ LTE_MAC, LTE_SINK_MAC, LTE_IP, LTE_SINK_IP = "02:77:00:00:03:01", "02:77:00:00:0
 def add_second_link(lab: Lab) -> SlowLink:
     """A link like the lab's from router to sink; what the sink answers goes back by the first one."""
     report = lab.folder / "second.json"
+    ip_batch(lab.source, ["link add src1 type veth peer name src2", "link set src1 up"])  # where it would stamp and answer
     process = lab.spawn("second", lab.router, [
         lab.binary("slowlink"), "--tap", "lte0", "--sink-tap", "dst1", "--sink-netns", f"/run/netns/{lab.sink}",
         "--rate", f"{RATE}mbit", "--delay-ms", str(lab.options.rtt_ms / 2), "--source-netns",
-        f"/run/netns/{lab.source}", "--source-device", lab.source_device, "--source-ip", SOURCE_IP, "--source-ip6",
+        f"/run/netns/{lab.source}", "--source-device", "src1", "--source-ip", SOURCE_IP, "--source-ip6",
         SOURCE_IP6, "--source-mac", SOURCE_MAC, "--control", str(lab.folder / "second.sock"), "--json", str(report)])
     process.wait_ready()
     for namespace, device, mac in ((lab.router, "lte0", LTE_MAC), (lab.sink, "dst1", LTE_SINK_MAC)):

@@ -57,9 +57,9 @@ TEST_P(Reroute, ARefusedFrameLeavesByTheOtherPort) {
 TEST_P(Reroute, APortThatServesItsFlowsNoBetterIsNoWay) {
     make(kPolicy);
     const Frame f = build({.payload = 1000});
-    start(f, 1000, 1249);
+    start(f, 1000, 1124);
     EXPECT_EQ(run(f).outcome, SLUICE_DROP_LIMIT);
-    start(f, 1000, 1250);
+    start(f, 1000, 1125);
     expect_rerouted(f);
 }
 
