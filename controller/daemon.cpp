@@ -42,6 +42,12 @@ Result<> Daemon::start() {
     drops_ = std::make_unique<Drops>(*events_);
     drops_->use(policy, dataplane_->class_base());
     history_ = std::make_unique<History>([this] { return snapshot(); });
+    for (const auto &port : policy.source.ports)
+        device_names_.insert(port.device);
+    auto world = WorldWatch::open();
+    if (!world)
+        return tl::unexpected(world.error());
+    world_ = std::make_unique<WorldWatch>(std::move(*world));
     server_ = std::make_unique<Server>(
         options_.server, Handlers{[this] { return snapshot(); }, [this] { return reload(); },
                                   [this](uint64_t since, size_t limit) { return drops_->page(since, limit); },
@@ -55,15 +61,43 @@ Result<> Daemon::start() {
     history_thread_ = std::jthread([this](const std::stop_token &stop) { history_->run(stop); });
     loop_thread_ = std::jthread([this](const std::stop_token &stop) { loop_->run(stop); });
     auto attached = dataplane_->attach();
-    std::lock_guard lock(reload_mutex_);
-    attached_ = attached.has_value();
-    last_reload_unix_s_ = unix_seconds();
+    {
+        std::lock_guard lock(reload_mutex_);
+        attached_ = attached.has_value();
+        last_reload_unix_s_ = unix_seconds();
+    }
+    if (attached)
+        world_thread_ = std::jthread(
+            [this](const std::stop_token &stop) { world_->run(stop, [this] { return look_at_world(); }); });
     return attached;
+}
+
+WatchedDevices Daemon::look_at_world() {
+    std::lock_guard lock(reload_mutex_); // apply() and follow() work on the same maps
+    const auto moved = dataplane_->look();
+    if (!moved)
+        spdlog::warn("{}", to_string(moved.error()));
+    if (moved && *moved) {
+        if (auto r = loop_->follow(); !r)
+            spdlog::warn("{}", to_string(r.error()));
+        for (const auto &port : dataplane_->ports())
+            spdlog::info("port device {} ifindex {}: {}", port.dev.name, port.dev.ifindex,
+                         port.degraded.empty() ? "ok" : port.degraded);
+    }
+    WatchedDevices watched;
+    for (const auto &port : dataplane_->ports()) {
+        watched.ifindexes.insert(port.dev.ifindex);
+        watched.names.insert(port.dev.name);
+    }
+    for (const auto &name : device_names_)
+        watched.names.insert(name);
+    return watched;
 }
 
 void Daemon::stop() {
     if (server_)
         server_->stop();
+    world_thread_ = {};
     history_thread_ = {};
     loop_thread_ = {};
     event_thread_ = {};

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -11,6 +12,7 @@
 #include "control/history.hpp"
 #include "control/loop.hpp"
 #include "dataplane/dataplane.hpp"
+#include "dataplane/world_watch.hpp"
 #include "telemetry/drops.hpp"
 #include "telemetry/event_reader.hpp"
 
@@ -39,6 +41,9 @@ class Daemon {
     Snapshot snapshot();
 
   private:
+    // Follows the devices; returns those to watch.
+    WatchedDevices look_at_world();
+
     DaemonOptions options_;
     WakeSignal wake_;
     std::unique_ptr<Dataplane> dataplane_;
@@ -47,9 +52,11 @@ class Daemon {
     std::unique_ptr<Drops> drops_;
     std::unique_ptr<History> history_;
     std::unique_ptr<Server> server_;
-    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_;
+    std::unique_ptr<WorldWatch> world_;
+    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_, world_thread_;
     std::mutex reload_mutex_; // one reload at a time; guards the figures below
     uint64_t generation_ = 1, reloads_ok_ = 0, reloads_failed_ = 0;
+    std::set<std::string> device_names_; // as the policy has them
     bool attached_ = false;
     double last_reload_unix_s_ = 0;
     bool last_reload_ok_ = true;

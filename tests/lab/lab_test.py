@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All tests of the data path on real traffic: `lab_test.py [ring scenes ecn life reload view watch web features]`, default all.
+"""All tests of the data path on real traffic: `lab_test.py [ring scenes ecn life reload view watch web features world]`, default all.
 
 Needs root and the programs of a build directory: SLUICE_BUILD_DIR, default build/. Prints what it measures.
 """
@@ -12,7 +12,7 @@ import unittest
 from lab import exit_on_signals
 from machine import machine_line
 
-MODULES = ("ring", "scenes", "ecn", "policies", "life", "reload", "view", "watch", "web", "metrics", "features")
+MODULES = ("ring", "scenes", "ecn", "policies", "life", "reload", "view", "watch", "web", "metrics", "features", "world")
 SKIPPED = 77  # exit code that ctest reports as skipped
 
 
