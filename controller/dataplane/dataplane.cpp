@@ -20,6 +20,7 @@ struct IngressPort {
     Fd program;
     Fd link;                  // detaches when closed
     uint32_t attached_to = 0; // ifindex
+    bool stale = false;       // its constants no longer hold
 };
 
 // Ports that frames come from, in the order of the policy.
@@ -65,6 +66,7 @@ class LoadedDataplane final : public Dataplane {
     std::vector<IngressPort> ingress_;
     std::map<uint32_t, Fd> pass_links_; // by ifindex: slow ports whose driver wants a program
     std::vector<PortFacts> seen_;       // by look(), not acted on yet
+    bool unfinished_ = false;           // follow() failed: the next look shall try again
 };
 
 Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
@@ -151,16 +153,16 @@ Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<Port
         in.link = Fd();
         return {};
     }
-    const bool reload = needs_new_program(loaded_, in.port, before, facts_);
-    if (in.link && !reload)
+    in.stale = in.stale || needs_new_program(loaded_, in.port, before, facts_);
+    if (in.link && !in.stale)
         return {};
-    if (reload) {
+    if (in.stale) {
         auto program = load_ingress(instance_, loaded_, in.port, facts_, maps_.cpus);
         if (!program)
             return tl::unexpected(program.error());
         in.program = std::move(*program);
     }
-    return put_in_place(in);
+    return put_in_place(in).map([&] { in.stale = false; });
 }
 
 // Where somebody else's program is attached already, it does the same service.
@@ -188,7 +190,7 @@ Result<bool> LoadedDataplane::look() {
     if (!seen)
         return tl::unexpected(seen.error());
     seen_ = std::move(*seen);
-    return differs(facts_, seen_);
+    return unfinished_ || differs(facts_, seen_);
 }
 
 Result<> LoadedDataplane::follow() {
@@ -205,15 +207,16 @@ Result<> LoadedDataplane::follow() {
     attach_pass_programs();
     fill_ports(maps_, loaded_, facts_);
     done = serve_ports(instance_, loaded_, facts_);
+    std::map<uint32_t, std::string> trouble; // of one port, which is not the others'
     for (auto &in : ingress_)
-        if (done)
-            done = follow_ingress(in, before);
-    note_health();
-    if (!done) // what was not done is tried again with the next look
-        for (auto &facts : facts_) {
-            facts.dev.ifindex = facts.missing ? facts.dev.ifindex : 0;
-            facts.degraded = to_string(done.error());
+        if (const auto followed = follow_ingress(in, before); !followed) {
+            trouble[in.port] = to_string(followed.error());
+            done = followed;
         }
+    note_health();
+    for (const auto &[port, text] : trouble)
+        facts_[port].degraded = text;
+    unfinished_ = !done;
     return done;
 }
 

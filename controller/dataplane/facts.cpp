@@ -14,6 +14,15 @@ Result<std::optional<Netdev>> find_port(const Port &port, const PortFacts *known
     return find_netdev(known->dev.ifindex); // renamed, perhaps
 }
 
+// The running programs read the rings that were there when they were loaded, and of that kind only.
+void keep_reader(PortFacts &facts, const PortFacts &before) {
+    if (before.dev.ifindex && facts.dev.driver == before.dev.driver)
+        return;
+    facts.reader = SLUICE_READER_NONE;
+    facts.trust = SLUICE_TRUST_NONE;
+    facts.reader_note = "the ring of driver " + facts.dev.driver + " is read after a restart of sluiced";
+}
+
 PortFacts without_device(const Port &port, const PortFacts *known) {
     PortFacts facts;
     if (known)
@@ -47,7 +56,9 @@ Result<std::vector<PortFacts>> query_ports(const Policy &policy, const std::vect
         facts.missing = false;
         facts.dev = **dev;
         facts.preflight = preflight(facts.dev);
-        if (!before)
+        if (before)
+            keep_reader(facts, *before);
+        else
             choose_reader(facts);
         all.push_back(std::move(facts));
     }
