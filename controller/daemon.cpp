@@ -30,6 +30,7 @@ Handlers Daemon::handlers() {
 }
 
 Result<> Daemon::install(const CompiledPolicy &policy) {
+    std::lock_guard lock(maps_mutex_);
     if (auto r = loop_->apply(policy); !r)
         return r;
     drops_->use(policy, dataplane_->class_base());
@@ -52,6 +53,12 @@ Result<> Daemon::start() {
     drops_ = std::make_unique<Drops>(*events_);
     drops_->use(policy, dataplane_->class_base());
     history_ = std::make_unique<History>([this] { return snapshot(); });
+    for (const auto &port : policy.source.ports)
+        device_names_.insert(port.device);
+    auto world = WorldWatch::open();
+    if (!world)
+        return tl::unexpected(world.error());
+    world_ = std::make_unique<WorldWatch>(std::move(*world));
     server_ = std::make_unique<Server>(options_.server, handlers());
     if (auto r = server_->start(); !r)
         return r;
@@ -67,7 +74,31 @@ Result<> Daemon::start() {
     trial_thread_ = std::jthread([this](const std::stop_token &stop) { policy_.run_trials(stop); });
     if (options_.watch)
         watch_thread_ = std::jthread([this](const std::stop_token &stop) { policy_.run_watch(stop); });
+    world_thread_ = std::jthread(
+        [this](const std::stop_token &stop) { world_->run(stop, [this] { return look_at_world(); }); });
     return {};
+}
+
+WatchedDevices Daemon::look_at_world() {
+    std::lock_guard lock(maps_mutex_);
+    const auto moved = dataplane_->look();
+    if (!moved)
+        spdlog::warn("{}", to_string(moved.error()));
+    if (moved && *moved) {
+        if (auto r = loop_->follow(); !r)
+            spdlog::warn("{}", to_string(r.error()));
+        for (const auto &port : dataplane_->ports())
+            spdlog::info("port device {} ifindex {}: {}", port.dev.name, port.dev.ifindex,
+                         port.degraded.empty() ? "ok" : port.degraded);
+    }
+    WatchedDevices watched;
+    for (const auto &port : dataplane_->ports()) {
+        watched.ifindexes.insert(port.dev.ifindex);
+        watched.names.insert(port.dev.name);
+    }
+    for (const auto &name : device_names_)
+        watched.names.insert(name);
+    return watched;
 }
 
 void Daemon::stop() {
@@ -75,6 +106,7 @@ void Daemon::stop() {
         server_->stop();
     watch_thread_ = {};
     trial_thread_ = {};
+    world_thread_ = {};
     history_thread_ = {};
     loop_thread_ = {};
     event_thread_ = {};

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -12,6 +14,7 @@
 #include "control/loop.hpp"
 #include "dataplane/dataplane.hpp"
 #include "operate/policy_control.hpp"
+#include "dataplane/world_watch.hpp"
 #include "telemetry/drops.hpp"
 #include "telemetry/event_reader.hpp"
 
@@ -44,6 +47,8 @@ class Daemon {
   private:
     Handlers handlers();
     Result<> install(const CompiledPolicy &policy);
+    // Follows the devices; returns those to watch.
+    WatchedDevices look_at_world();
 
     DaemonOptions options_;
     PolicyControl policy_;
@@ -54,7 +59,11 @@ class Daemon {
     std::unique_ptr<Drops> drops_;
     std::unique_ptr<History> history_;
     std::unique_ptr<Server> server_;
-    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_, trial_thread_, watch_thread_;
+    std::unique_ptr<WorldWatch> world_;
+    std::set<std::string> device_names_; // as the policy has them
+    std::mutex maps_mutex_;              // a new policy and a new device are entered one after the other
+    std::jthread loop_thread_, event_thread_, drops_thread_, history_thread_, trial_thread_, watch_thread_,
+        world_thread_;
     std::atomic<bool> attached_ = false;
 };
 

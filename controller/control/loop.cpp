@@ -89,10 +89,30 @@ Loop::PortRuntime Loop::build_port(uint32_t p) const {
         nodes.push_back(to_node(n));
     }
     port.tree = ShareTree(std::move(nodes));
-    if (const auto rate = policy_.port(p).rate_bytes_per_s)
-        port.config.policy_bytes_per_s = static_cast<double>(*rate);
-    port.config.mtu_bytes = dataplane_.ports()[p].dev.mtu + 14 + policy_.port(p).overhead.bytes;
+    note_link(port);
     return port;
+}
+
+// What the device says bounds what the policy says: a link may come up slower than it should.
+void Loop::note_link(PortRuntime &port) const {
+    const PortFacts &facts = dataplane_.ports()[port.port];
+    const auto rate = policy_.port(port.port).rate_bytes_per_s;
+    const auto speed = facts.preflight.speed_bits_per_s;
+    if (rate)
+        port.config.policy_bytes_per_s = static_cast<double>(std::min(*rate, speed ? *speed / 8 : *rate));
+    port.config.mtu_bytes = facts.dev.mtu + 14 + policy_.port(port.port).overhead.bytes;
+}
+
+Result<> Loop::follow() {
+    std::lock_guard lock(mutex_);
+    auto done = dataplane_.follow();
+    for (auto &port : ports_) {
+        const auto before = port.config.policy_bytes_per_s;
+        note_link(port);
+        if (port.config.policy_bytes_per_s != before)
+            port.capacity.capacity_bytes_per_s = *port.config.policy_bytes_per_s;
+    }
+    return done;
 }
 
 void Loop::build_ports() {

@@ -46,6 +46,8 @@ class Loop {
     uint64_t period_ns() const;
     // The dataplane has flipped to `policy`: carry state and counters over. Any thread.
     Result<> apply(const CompiledPolicy &policy);
+    // The world has moved: acts on what dataplane.look() saw. Any thread.
+    Result<> follow();
     // Any thread.
     Snapshot snapshot() const;
     // What would happen to a packet, once for each way it may take (key.in empty: from any port). Any thread.
@@ -108,6 +110,7 @@ class Loop {
 
     void build_ports();
     PortRuntime build_port(uint32_t port) const;
+    void note_link(PortRuntime &port) const;
     RingObservation observe_rings(uint32_t port);
     // loop_spill.cpp
     void observe_slow_path(PortRuntime &port, RingObservation &ring, uint64_t now_ns, double dt_s);

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "dataplane/attach.hpp"
 #include "dataplane/fill.hpp"
+#include "dataplane/follow.hpp"
 #include "dataplane/load.hpp"
 #include "dataplane/pause_sender.hpp"
 #include "dataplane/slow_path.hpp"
+#include "dataplane/pass_program.hpp"
+#include "dataplane/port_health.hpp"
 
 namespace sluice {
 namespace {
@@ -16,7 +20,9 @@ namespace {
 struct IngressPort {
     uint32_t port = 0;
     Fd program;
-    Fd link; // detaches when closed
+    Fd link;                  // detaches when closed
+    uint32_t attached_to = 0; // ifindex
+    bool stale = false;       // its constants no longer hold
 };
 
 // Ports that frames come from, in the order of the policy.
@@ -36,6 +42,8 @@ class LoadedDataplane final : public Dataplane {
     Result<> open(const CompiledPolicy &policy);
     Result<> attach() override;
     Result<> apply(const CompiledPolicy &policy) override;
+    Result<bool> look() override;
+    Result<> follow() override;
     Result<> sample(uint32_t port) override;
     Result<> pause(uint32_t port, uint16_t quanta) override;
     SpillPath *spill(uint32_t port) override { return spills_[port].get(); }
@@ -50,6 +58,10 @@ class LoadedDataplane final : public Dataplane {
     Result<> fill(const CompiledPolicy &policy);
     Result<> open_slow_paths();
     Result<> open_pause(uint32_t port);
+    Result<> put_in_place(IngressPort &in);
+    Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
+    void attach_pass_programs();
+    void note_health();
 
     Options options_;
     CompiledPolicy loaded_;
@@ -61,6 +73,9 @@ class LoadedDataplane final : public Dataplane {
     std::vector<SlowPath> slow_paths_;
     std::map<uint32_t, PauseSender> pauses_; // by port
     std::vector<IngressPort> ingress_;
+    std::map<uint32_t, Fd> pass_links_; // by ifindex: slow ports whose driver wants a program
+    std::vector<PortFacts> seen_;       // by look(), not acted on yet
+    bool unfinished_ = false;           // follow() failed: the next look shall try again
 };
 
 Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
@@ -145,17 +160,104 @@ Result<> LoadedDataplane::attach() {
     if (!tracepoints)
         return tl::unexpected(tracepoints.error());
     tracepoints_ = std::move(*tracepoints);
-    for (auto &in : ingress_) {
-        auto link = attach_xdp(in.program, facts_[in.port]);
-        if (!link)
-            return tl::unexpected(link.error());
-        in.link = std::move(*link);
-    }
-    for (const auto &t : loaded_.transitions)
-        if (!facts_[t.to].ring_rules() && !loaded_.port(t.to).rate_bytes_per_s)
-            facts_[t.to].degraded =
-                facts_[t.to].reader_note + ": nothing tells what the link drains, give the port a rate";
+    attach_pass_programs();
+    if (auto r = serve_ports(instance_, loaded_, facts_); !r)
+        return r;
+    for (auto &in : ingress_)
+        if (auto r = put_in_place(in); !r)
+            return r;
+    note_health();
     return {};
+}
+
+// Attaches the port's program, or exchanges it on a device that has one of ours: without a gap.
+Result<> LoadedDataplane::put_in_place(IngressPort &in) {
+    PortFacts &facts = facts_[in.port];
+    if (facts.missing)
+        return {};
+    if (in.link && in.attached_to == facts.dev.ifindex) {
+        if (int err = bpf_link_update(in.link.get(), in.program.get(), nullptr))
+            return fail_errno(err, "replace the XDP program of " + facts.dev.name);
+        return {};
+    }
+    auto link = attach_xdp(in.program, facts);
+    if (!link)
+        return tl::unexpected(link.error());
+    in.link = std::move(*link);
+    in.attached_to = facts.dev.ifindex;
+    return {};
+}
+
+Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<PortFacts> &before) {
+    if (facts_[in.port].missing) {
+        in.link = Fd();
+        return {};
+    }
+    in.stale = in.stale || needs_new_program(loaded_, in.port, before, facts_);
+    if (in.link && !in.stale)
+        return {};
+    if (in.stale) {
+        auto program = load_ingress(instance_, loaded_, in.port, facts_, maps_.cpus);
+        if (!program)
+            return tl::unexpected(program.error());
+        in.program = std::move(*program);
+    }
+    return put_in_place(in).map([&] { in.stale = false; });
+}
+
+// Where somebody else's program is attached already, it does the same service.
+void LoadedDataplane::attach_pass_programs() {
+    for (uint32_t i = 0; i < facts_.size(); i++) {
+        PortFacts &facts = facts_[i];
+        const PortRole role = role_of(loaded_, i);
+        if (!role.to || role.from || facts.missing || facts.preflight.xmit != Ability::with_program ||
+            pass_links_.contains(facts.dev.ifindex))
+            continue;
+        if (auto link = attach_pass_program(facts.dev)) {
+            pass_links_.emplace(facts.dev.ifindex, std::move(*link));
+            facts.preflight = preflight(facts.dev);
+        }
+    }
+}
+
+void LoadedDataplane::note_health() {
+    for (uint32_t i = 0; i < facts_.size(); i++)
+        facts_[i].degraded = port_health(facts_[i], loaded_.port(i), role_of(loaded_, i));
+}
+
+Result<bool> LoadedDataplane::look() {
+    auto seen = query_ports(loaded_.source, &facts_);
+    if (!seen)
+        return tl::unexpected(seen.error());
+    seen_ = std::move(*seen);
+    return unfinished_ || differs(facts_, seen_);
+}
+
+Result<> LoadedDataplane::follow() {
+    const std::vector<PortFacts> before = std::exchange(facts_, std::move(seen_));
+    Result<> done;
+    for (uint32_t i = 0; i < facts_.size(); i++)
+        if (facts_[i].dev.ifindex != before[i].dev.ifindex)
+            for (uint32_t cpu = 0; cpu < maps_.cpus; cpu++)
+                maps_.rings[i * maps_.cpus + cpu].device = 0; // the old one's memory may be anybody's
+    std::erase_if(pass_links_, [&](const auto &entry) {
+        return std::none_of(facts_.begin(), facts_.end(),
+                            [&](const PortFacts &f) { return !f.missing && f.dev.ifindex == entry.first; });
+    });
+    attach_pass_programs();
+    fill_ports(maps_, loaded_, facts_);
+    done = serve_ports(instance_, loaded_, facts_);
+    std::map<uint32_t, std::string> trouble; // of one port, which is not the others'
+    for (auto &in : ingress_)
+        if (const auto followed = follow_ingress(in, before); !followed) {
+            trouble[in.port] = to_string(followed.error());
+            done = followed;
+        }
+    note_health();
+    for (const auto &[port, text] : trouble)
+        facts_[port].degraded = text;
+    unfinished_ = !done;
+    return done;
 }
 
 // Ports and forwarding are constants of the loaded programs; the rest lives in maps.

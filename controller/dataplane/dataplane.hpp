@@ -31,6 +31,12 @@ class Dataplane {
     // Fills the other generation, then flips the index: no packet sees half a policy. Refused, with nothing
     // changed, when ports or forwarding differ from what was loaded.
     virtual Result<> apply(const CompiledPolicy &policy) = 0;
+    // Looks at the ports' devices again; true: something is different, and follow() will act on it. Not at
+    // the same time as apply() or follow().
+    virtual Result<bool> look() { return false; }
+    // Attaches to devices that came (back), takes those out of service that are gone, down, or cannot take
+    // redirected frames, and brings ports() up to date.
+    virtual Result<> follow() { return {}; }
     // Refresh sluice_ring.tick of the port's rings.
     virtual Result<> sample(uint32_t port) = 0;
 

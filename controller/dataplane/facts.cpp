@@ -1,18 +1,66 @@
 #include "dataplane/facts.hpp"
 
+#include <optional>
+
 #include "dataplane/port_readers.hpp"
 
 namespace sluice {
-Result<std::vector<PortFacts>> query_ports(const Policy &policy) {
+namespace {
+
+Result<std::optional<Netdev>> find_port(const Port &port, const PortFacts *known) {
+    auto named = find_netdev(port.device);
+    if (!named || *named || !known || !known->dev.ifindex)
+        return named;
+    return find_netdev(known->dev.ifindex); // renamed, perhaps
+}
+
+// The running programs read the rings that were there when they were loaded, and of that kind only.
+void keep_reader(PortFacts &facts, const PortFacts &before) {
+    if (before.dev.ifindex && facts.dev.driver == before.dev.driver)
+        return;
+    facts.reader = SLUICE_READER_NONE;
+    facts.trust = SLUICE_TRUST_NONE;
+    facts.reader_note = "the ring of driver " + facts.dev.driver + " is read after a restart of sluiced";
+}
+
+PortFacts without_device(const Port &port, const PortFacts *known) {
+    PortFacts facts;
+    if (known)
+        facts = *known;
+    else
+        facts.reader_note = "its device is missing";
+    if (!facts.dev.ifindex)
+        facts.dev.name = port.device;
+    facts.missing = true;
+    facts.dev.up = facts.dev.carrier = false;
+    return facts;
+}
+
+} // namespace
+
+Result<std::vector<PortFacts>> query_ports(const Policy &policy, const std::vector<PortFacts> *known) {
     std::vector<PortFacts> all;
-    for (const auto &port : policy.ports) {
-        auto dev = query_netdev(port.device);
+    for (size_t i = 0; i < policy.ports.size(); i++) {
+        const Port &port = policy.ports[i];
+        const PortFacts *before = known && i < known->size() ? &(*known)[i] : nullptr;
+        auto dev = find_port(port, before);
         if (!dev)
             return fail("port " + port.name + ": " + dev.error().what, dev.error().cure);
+        if (!*dev) {
+            all.push_back(without_device(port, before));
+            continue;
+        }
         PortFacts facts;
-        facts.dev = *dev;
-        choose_reader(facts);
-        all.push_back(facts);
+        if (before)
+            facts = *before;
+        facts.missing = false;
+        facts.dev = **dev;
+        facts.preflight = preflight(facts.dev);
+        if (before)
+            keep_reader(facts, *before);
+        else
+            choose_reader(facts);
+        all.push_back(std::move(facts));
     }
     return all;
 }

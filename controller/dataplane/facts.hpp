@@ -7,12 +7,16 @@
 #include <vector>
 
 #include "dataplane/netdev.hpp"
+#include "dataplane/preflight.hpp"
 #include "policy/compile.hpp"
 
 namespace sluice {
 
 struct PortFacts {
-    Netdev dev;
+    Netdev dev;             // the last that was there, where it is missing
+    bool missing = false;   // no such interface now; ifindex 0: there never was
+    bool in_service = true; // frames may be redirected to it: it is in the devmap
+    Preflight preflight;
     sluice_reader reader = SLUICE_READER_NONE;
     sluice_trust trust = SLUICE_TRUST_NONE; // of its readings
     std::string reader_note;                // why the readings do not count; empty when they do
@@ -24,7 +28,9 @@ struct PortFacts {
     bool ring_rules() const { return trust > SLUICE_TRUST_LOW; }
 };
 
-// Facts of every port of the policy, in its order. Error: an interface does not exist.
-Result<std::vector<PortFacts>> query_ports(const Policy &policy);
+// Facts of every port of the policy, in its order. `known`: an earlier answer; a device that was renamed
+// since then is followed, unless another one has its name now.
+Result<std::vector<PortFacts>> query_ports(const Policy &policy,
+                                           const std::vector<PortFacts> *known = nullptr);
 
 } // namespace sluice

@@ -101,6 +101,8 @@ Result<> fill_devmap(const Instance &instance, const CompiledPolicy &policy,
     const int port_of = instance.map("sl_port_of"), devmap = instance.map("sl_devmap");
     for (uint32_t i = 0; i < facts.size(); i++) {
         const uint32_t ifindex = facts[i].dev.ifindex;
+        if (facts[i].missing)
+            continue;
         if (int err = bpf_map_update_elem(port_of, &ifindex, &i, BPF_ANY))
             return fail_errno(err, "enter port " + policy.port(i).name + " into sl_port_of");
         bpf_devmap_val entry{};

@@ -17,10 +17,6 @@
 namespace sluice {
 namespace {
 
-// Larger frames may come in several buffers, which a driver only gives to programs loaded as xdp.frags. Below
-// every driver's own limit: one 4 KiB page less head- and tailroom.
-constexpr uint32_t kLargestLinearMtu = 3000;
-
 struct SkeletonDeleter {
     void operator()(egress *s) const { egress__destroy(s); }
     void operator()(ingress *s) const { ingress__destroy(s); }

@@ -14,6 +14,10 @@ namespace sluice {
 
 enum class Hook { tracepoint, devmap };
 
+// Larger frames may come in several buffers, which a driver only gives to programs loaded as xdp.frags. Below
+// every driver's own limit: one 4 KiB page less head- and tailroom.
+inline constexpr uint32_t kLargestLinearMtu = 3000;
+
 // One data path in the kernel, by its file descriptors: the egress programs, and the maps that all programs
 // share.
 struct Instance {

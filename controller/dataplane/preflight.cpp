@@ -32,7 +32,7 @@ Finding no_xmit(const Preflight &p) {
         return {name + " takes no redirected frames: its veth peer has neither GRO nor an XDP program",
                 "ethtool -K PEER gro on, in the peer's namespace"};
     return {name + " takes no redirected frames: " + driver_text(p.dev) + " has no ndo_xdp_xmit",
-            "`xdp: generic` on the ports that frames come from, or another card"};
+            "a card whose driver has it"};
 }
 
 } // namespace
@@ -65,7 +65,7 @@ Finding mtu_finding(const Preflight &p) {
     return {"MTU " + std::to_string(p.dev.mtu) + " of " + p.dev.name + " is above what " +
                 driver_text(p.dev) + " takes with XDP: " + limit,
             "ip link set " + p.dev.name + " mtu " + limit +
-                ", or `xdp: generic` (slow), or a driver with multi-buffer XDP"};
+                ", or generic mode as now (slow), or a driver with multi-buffer XDP"};
 }
 
 std::vector<Finding> receive_findings(const Preflight &p) {

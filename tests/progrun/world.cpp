@@ -107,7 +107,8 @@ bool World::create_namespace(const WorldOptions &options) {
            shell("set -e; ip link set lo up;"
                  "ip link add fast numrxqueues 1 numtxqueues 1 type veth peer name fastpeer numrxqueues 1 "
                  "numtxqueues 1;"
-                 "ip link add other type veth peer name otherpeer; ip link set otherpeer up;"
+                 "ip link add other type veth peer name otherpeer; ip link set otherpeer up; ethtool -K "
+                 "otherpeer gro on;"
                  "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 "
                  "net.ipv6.conf.all.router_solicitations=0;"
                  "for d in fastpeer otherpeer " +

@@ -66,7 +66,7 @@ TEST(Preflight, an_mtu_above_the_limit_names_both_and_three_ways_out) {
     p.dev.mtu = 9000;
     const auto found = receive_findings(p);
     EXPECT_TRUE(says(found, "MTU 9000 of eth7", "ip link set eth7 mtu 3050"));
-    EXPECT_TRUE(says(found, "3050", "xdp: generic"));
+    EXPECT_TRUE(says(found, "3050", "generic mode"));
     EXPECT_TRUE(says(found, "3050", "multi-buffer"));
     p.frags = true;
     EXPECT_TRUE(receive_findings(p).empty()) << "a driver with multi-buffer XDP takes it";

@@ -1,0 +1,99 @@
+#include "dataplane/port_health.hpp"
+
+#include <algorithm>
+
+#include "core/units.hpp"
+
+namespace sluice {
+namespace {
+
+constexpr const char *kernel_path = ": frames for it take the kernel's path";
+
+Finding missing(const Port &port) {
+    return {"device " + port.device + " is missing" + kernel_path,
+            "nothing to do if it comes back under this name; else correct `device`"};
+}
+
+Finding renamed(const PortFacts &facts, const Port &port) {
+    return {port.device + " is now called " + facts.dev.name,
+            "give the policy the new name before sluiced starts again, or rename it back"};
+}
+
+Finding generic(const PortFacts &facts) {
+    if (!facts.preflight.mtu_fits())
+        return mtu_finding(facts.preflight);
+    return {"driver " + facts.dev.driver + " has no native XDP: generic mode, slow",
+            "a card whose driver has XDP"};
+}
+
+Finding no_rate(const PortFacts &facts) {
+    return {facts.reader_note + ": nothing tells what the link drains", "give the port a rate"};
+}
+
+Finding too_fast(const PortFacts &facts, const Port &port) {
+    return {"rate " + print_rate(*port.rate_bytes_per_s) + " is above the speed of " + facts.dev.name + ", " +
+                print_rate(*facts.preflight.speed_bits_per_s / 8) + ", which counts",
+            "correct the rate, or find out why the link is slow"};
+}
+
+Finding no_program(const PortFacts &facts) {
+    return {facts.dev.name + " takes redirected frames only with an XDP program, and has none" + kernel_path,
+            "sluiced could not attach one: see what else is attached, `bpftool net show dev " +
+                facts.dev.name + "`"};
+}
+
+bool above_speed(const PortFacts &facts, const Port &port) {
+    return port.rate_bytes_per_s && facts.preflight.speed_bits_per_s &&
+           *port.rate_bytes_per_s > *facts.preflight.speed_bits_per_s / 8;
+}
+
+void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Port &port) {
+    for (Finding &f : transmit_findings(facts.preflight))
+        if (f.hurts) {
+            f.what += kernel_path;
+            found.push_back(std::move(f));
+        }
+    if (facts.preflight.xmit == Ability::with_program)
+        found.push_back(no_program(facts));
+    if (!facts.ring_rules() && !port.rate_bytes_per_s)
+        found.push_back(no_rate(facts));
+    if (above_speed(facts, port))
+        found.push_back(too_fast(facts, port));
+}
+
+} // namespace
+
+PortRole role_of(const CompiledPolicy &policy, uint32_t port) {
+    PortRole role;
+    for (const auto &t : policy.transitions) {
+        role.from |= std::find(t.from.begin(), t.from.end(), port) != t.from.end();
+        role.to |= t.to == port;
+    }
+    return role;
+}
+
+bool takes_frames(const PortFacts &facts) {
+    return !facts.missing && facts.dev.up && facts.dev.carrier && facts.preflight.xmit != Ability::no &&
+           facts.preflight.xmit != Ability::with_program;
+}
+
+std::string port_health(const PortFacts &facts, const Port &port, PortRole role) {
+    std::vector<Finding> found;
+    if (facts.missing) {
+        found.push_back(missing(port));
+    } else {
+        if (facts.dev.name != port.device)
+            found.push_back(renamed(facts, port));
+        if (role.from && facts.xdp_mode == "generic")
+            found.push_back(generic(facts));
+        if (role.to)
+            add_transmit(found, facts, port);
+    }
+    std::string text;
+    for (const Finding &f : found)
+        if (f.hurts)
+            text += (text.empty() ? "" : "; ") + to_string(Error{f.what, f.cure});
+    return text;
+}
+
+} // namespace sluice

@@ -1,0 +1,24 @@
+// Whether a port does what its policy asks, and in the operator's words why not.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dataplane/facts.hpp"
+
+namespace sluice {
+
+// Where the policy uses a port.
+struct PortRole {
+    bool from = false; // frames arrive there, and meet a program
+    bool to = false;   // frames are redirected to it
+};
+PortRole role_of(const CompiledPolicy &policy, uint32_t port);
+
+// May frames be redirected to it? Else they are left to the kernel: its devmap entry is taken out.
+bool takes_frames(const PortFacts &facts);
+
+// Everything that hurts, with its cure, as one line; empty when all is well.
+std::string port_health(const PortFacts &facts, const Port &port, PortRole role);
+
+} // namespace sluice
