@@ -162,12 +162,15 @@ def port(status: dict, name: str = "wan") -> dict:
 
 
 def counters(value: object, path: str = "") -> dict[str, int]:
-    """Every counter of a status by its path: packets, bytes, ticks, events, reloads."""
+    """Every counter of a status by its path: packets, bytes, ticks, events, reloads. Those of flows begin anew whenever
+    a flow gets another bucket, as it does with each policy: they are left out."""
     found: dict[str, int] = {}
     if isinstance(value, dict):
         name = value.get("name") or value.get("index")
         for key, part in value.items():
             here = f"{path}.{key}"
+            if key == "flows":
+                continue
             if isinstance(part, (dict, list)):
                 found |= counters(part, here)
             elif key.endswith("packets") or key in COUNTERS:
