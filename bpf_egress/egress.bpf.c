@@ -8,6 +8,7 @@
 
 #include <bpf/bpf_tracing.h>
 
+#include "slow_path.h"
 #include "stamp_ring.h"
 
 const volatile __u32 abi_version = SLUICE_ABI_VERSION; /* checked by the controller before it loads */
@@ -374,6 +375,12 @@ int sluice_sample(struct sluice_sample_args *args)
 		return 0;
 	bpf_loop(cpus, sample_ring, &walk, 0);
 	return 0;
+}
+
+SEC("tc")
+int sluice_slow_path(struct __sk_buff *skb)
+{
+	return count_slow_path(skb, cpus);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -102,6 +102,7 @@ static __always_inline int go(struct leaving *l, __u32 way)
 {
 	switch (way) {
 	case SLUICE_WAY_SPILL:
+		sluice_spill(&l->x->q, &l->a, l->rows.clock->now_ns);
 		return XDP_PASS;
 	case SLUICE_WAY_REROUTE:
 		return take_detour(l, &l->x->detour);

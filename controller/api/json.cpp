@@ -44,8 +44,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex
                                                 ring_trust, xdp_mode, hook, degraded, policy_rate_bytes_per_s,
                                                 capacity_bytes_per_s, drain_bytes_per_s, headroom,
                                                 ring_target_ns, rings, received_packets, received_bytes,
-                                                passed, sent_packets, sent_bytes, kernel_drops, classes,
-                                                tenants, flow_count, flows)
+                                                passed, sent_packets, sent_bytes, slow_packets, slow_bytes,
+                                                spill_rate_bytes_per_s, spill_waiting_packets, pause_frames,
+                                                kernel_drops, classes, tenants, flow_count, flows)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, time_ns, version, policy_file, policy_sha256,
                                                 policy_generation, reloads_ok, reloads_failed,
                                                 last_reload_unix_s, last_reload_ok, ticks, events,

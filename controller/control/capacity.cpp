@@ -134,8 +134,8 @@ void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObs
     if (s.capacity_bytes_per_s == 0 && config.policy_bytes_per_s)
         s.capacity_bytes_per_s = *config.policy_bytes_per_s;
     if (ring.readable) {
-        const bool busy =
-            s.last.readable && ring.occupancy > 0 && s.last.occupancy > 0 && ring.empties == s.last.empties;
+        const bool busy = !ring.shared && s.last.readable && ring.occupancy > 0 && s.last.occupancy > 0 &&
+                          ring.empties == s.last.empties;
         follow_drain(s, config, ring, busy, dt_s);
         probe(s, config, busy, demand, dt_s);
         if (s.capacity_bytes_per_s > 0)

@@ -23,6 +23,7 @@ struct RingObservation {
     uint32_t occupancy = 0; // descriptors in use, the stack's included
     uint32_t size = 0;      // descriptors of one ring
     uint32_t empties = 0;   // counter: bulks that found a ring empty
+    bool shared = false;    // with the kernel's own frames: what drained of ours is not what the link can do
 };
 
 struct CapacityState {

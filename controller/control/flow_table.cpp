@@ -109,6 +109,14 @@ FlowLags FlowTable::lags(Maps &maps, uint32_t class_id, HostKind hosts, uint64_t
     return {std::span(finishes_).subspan(first), std::span(scales_).subspan(first_scale)};
 }
 
+uint32_t FlowTable::count_spilled(const Maps &maps, uint32_t class_id) const {
+    return static_cast<uint32_t>(
+        std::count_if(by_class_[class_id].begin(), by_class_[class_id].end(), [&](const Entry &e) {
+            const sluice_flow_set &set = maps.flows[e.bucket / SLUICE_FLOW_WAYS];
+            return SLUICE_AWAY_WHERE(set.way[e.bucket % SLUICE_FLOW_WAYS].away) == SLUICE_AWAY_SPILL;
+        }));
+}
+
 size_t FlowTable::forget_idle(Maps &maps, uint32_t class_id, uint64_t vt) {
     std::erase_if(by_class_[class_id], [&](Entry &e) {
         const sluice_flow &flow = maps.flow(e.bucket);

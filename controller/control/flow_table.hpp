@@ -26,6 +26,8 @@ class FlowTable {
     // The flows of `class_id` that are in use. With hosts, first sets how many busy flows each one's host
     // has. The result points into this object.
     FlowLags lags(Maps &maps, uint32_t class_id, HostKind hosts, uint64_t vt);
+    // Flows of `class_id` whose frames go to the kernel's qdisc.
+    uint32_t count_spilled(const Maps &maps, uint32_t class_id) const;
     // Forget flows of `class_id` that stayed at or below `vt`; ingress lists them again when they return.
     // Returns how many are left.
     size_t forget_idle(Maps &maps, uint32_t class_id, uint64_t vt);

@@ -105,6 +105,7 @@ void Loop::build_ports() {
             place_of_[port.classes[i].id] = {static_cast<uint32_t>(ports_.size()), i};
         ports_.push_back(std::move(port));
     }
+    build_pauses();
 }
 
 const CompiledClass &Loop::config_of(const ClassRuntime &c) const {
@@ -118,6 +119,7 @@ void Loop::tick(uint64_t now_ns) {
     gather(now_ns, dt_s > kLateTick_s);
     for (auto &port : ports_)
         tick_port(port, now_ns, dt_s);
+    tick_pauses(now_ns);
     flows_.sweep();
     dataplane_.maps().control[0].heartbeat_ns = now_ns;
     ticks_++;

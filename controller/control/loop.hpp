@@ -13,6 +13,7 @@
 #include "control/capacity.hpp"
 #include "control/explanation.hpp"
 #include "control/flow_table.hpp"
+#include "control/pause.hpp"
 #include "control/phantom.hpp"
 #include "control/share_tree.hpp"
 #include "control/snapshot.hpp"
@@ -72,6 +73,12 @@ class Loop {
         ClassTotals carried;         // of earlier generations
         AqmNow aqm;
     };
+    // The kernel's frames beside ours, at a port with `spill`.
+    struct SlowFlow {
+        uint64_t packets = 0, bytes = 0, sent_bytes = 0; // counters as of the last tick; sent_bytes: of ours
+        uint64_t seen_ns = 0;                            // when the kernel last sent one
+        double frame_bytes = 0, fast_bytes_per_s = 0;    // smoothed
+    };
     // One egress port: its capacity and the classes that share it.
     struct PortRuntime {
         uint32_t port = 0;
@@ -83,6 +90,17 @@ class Loop {
         std::vector<PhantomInput> inputs; // of the classes with flows in use, this tick's
         bool refused = false;             // any of them since the last tick
         uint32_t next_idle = 0;           // whose share is refreshed next
+        SlowFlow slow;
+    };
+    // A port with `pause`, and what its neighbour was told.
+    struct PauseRuntime {
+        uint32_t port = 0;
+        Pause policy;
+        PauseLink link;
+        std::vector<uint32_t> leads_to; // ports
+        PauseState state;
+        uint64_t frames = 0; // counter
+        std::string trouble; // why the last one was not sent; empty when it was
     };
     struct ClassPlace {
         uint32_t port = ~0u, index = 0; // into ports_, and its classes
@@ -91,6 +109,16 @@ class Loop {
     void build_ports();
     PortRuntime build_port(uint32_t port) const;
     RingObservation observe_rings(uint32_t port);
+    // loop_spill.cpp
+    void observe_slow_path(PortRuntime &port, RingObservation &ring, uint64_t now_ns, double dt_s);
+    // loop_pause.cpp
+    void build_pauses();
+    uint64_t longest_delay_ns(const PauseRuntime &pause) const;
+    void tick_pauses(uint64_t now_ns);
+    void fill_pause(PortState &state, uint32_t port) const;
+    void fill_slow_path(PortState &state, uint32_t port) const;
+    void pace_spill(PortRuntime &port, uint64_t now_ns);
+    double spilled_share(const PortRuntime &port, uint32_t &flows) const;
     void gather(uint64_t now_ns, bool late);
     void gather_class(PortRuntime &port, uint32_t index, uint64_t now_ns, bool late);
     uint64_t ingress_vt(const ClassRuntime &c, uint64_t now_ns);
@@ -120,6 +148,7 @@ class Loop {
     WakeSignal &wake_;
     FlowTable flows_;
     std::vector<PortRuntime> ports_;
+    std::vector<PauseRuntime> pauses_;
     std::vector<ClassPlace> place_of_; // by class id
     mutable std::mutex mutex_;         // everything above; a tick holds it for microseconds
     uint64_t last_tick_ns_ = 0;

@@ -197,6 +197,8 @@ PortState Loop::port_state(uint32_t index) const {
         state.passed.push_back({std::string(outcome_name(i)), pass[i]});
     for (unsigned i = 0; i < SLUICE_KDROPS; i++)
         state.kernel_drops.push_back({std::string(kernel_drop_name(i)), drops[i]});
+    fill_slow_path(state, index);
+    fill_pause(state, index);
     for (const auto &port : ports_)
         if (port.port == index)
             fill_egress(state, port);

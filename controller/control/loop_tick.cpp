@@ -105,7 +105,9 @@ void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
         port.capacity.last = {}; // what drained meanwhile is no measurement
         dt_s = 0;
     }
-    capacity_step(port.capacity, port.config, observe_rings(port.port), demand_of(port), dt_s);
+    RingObservation ring = observe_rings(port.port);
+    observe_slow_path(port, ring, now_ns, dt_s);
+    capacity_step(port.capacity, port.config, ring, demand_of(port), dt_s);
     phantom_step(port.tree, port.phantoms, port.inputs,
                  {granted(port.capacity), dt_s, static_cast<double>(port.capacity.last.waiting_bytes)});
     for (const auto &in : port.inputs) {
@@ -115,6 +117,7 @@ void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
     }
     refresh_idle(port, now_ns);
     publish_guard(port);
+    pace_spill(port, now_ns);
 }
 
 void Loop::put_to_rest(PortRuntime &port, uint32_t index, uint64_t now_ns) {

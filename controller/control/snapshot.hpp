@@ -91,6 +91,10 @@ struct PortState {
     // egress side: frames redirected to this port
     DelayHistogram sojourn; // of the ring's head, as each frame met it; only with a ring reader
     uint64_t sent_packets = 0, sent_bytes = 0;
+    std::optional<uint64_t> slow_packets, slow_bytes; // counters; the kernel's stack sent by it; with `spill`
+    std::optional<uint64_t> spill_rate_bytes_per_s;   // what the qdisc of the spilled flows may send
+    std::optional<uint64_t> spill_waiting_packets;    // and what waits in it
+    std::optional<uint64_t> pause_frames;             // counter; sent to the neighbour; with `pause`
     std::vector<Count> kernel_drops;  // ring_full, no_device, too_big, ... : after the verdict, by the kernel
     std::vector<ClassState> classes;  // classes of the transitions that lead to this port, tenants added up
     std::vector<TenantState> tenants; // of these transitions

@@ -1,10 +1,13 @@
 #include "dataplane/dataplane.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "dataplane/attach.hpp"
 #include "dataplane/fill.hpp"
 #include "dataplane/load.hpp"
+#include "dataplane/pause_sender.hpp"
+#include "dataplane/slow_path.hpp"
 
 namespace sluice {
 namespace {
@@ -34,6 +37,8 @@ class LoadedDataplane final : public Dataplane {
     Result<> attach() override;
     Result<> apply(const CompiledPolicy &policy) override;
     Result<> sample(uint32_t port) override;
+    Result<> pause(uint32_t port, uint16_t quanta) override;
+    SpillPath *spill(uint32_t port) override { return spills_[port].get(); }
     Maps &maps() override { return maps_; }
     const std::vector<PortFacts> &ports() const override { return facts_; }
     int events_fd() const override { return instance_.map("sl_events"); }
@@ -43,6 +48,8 @@ class LoadedDataplane final : public Dataplane {
   private:
     Result<> load_programs(const CompiledPolicy &policy);
     Result<> fill(const CompiledPolicy &policy);
+    Result<> open_slow_paths();
+    Result<> open_pause(uint32_t port);
 
     Options options_;
     CompiledPolicy loaded_;
@@ -50,6 +57,9 @@ class LoadedDataplane final : public Dataplane {
     Instance instance_;
     Maps maps_;
     std::vector<Fd> tracepoints_;
+    std::vector<std::unique_ptr<SpillPath>> spills_; // by port
+    std::vector<SlowPath> slow_paths_;
+    std::map<uint32_t, PauseSender> pauses_; // by port
     std::vector<IngressPort> ingress_;
 };
 
@@ -58,7 +68,10 @@ Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
     if (possible <= 0)
         return fail_errno(possible, "count the possible CPUs");
     const auto cpus = static_cast<uint32_t>(possible);
-    auto instance = load_egress(facts_, map_sizes(policy, cpus), options_.hook);
+    const auto &ports = policy.source.ports;
+    const bool slow_path =
+        std::any_of(ports.begin(), ports.end(), [](const Port &p) { return p.spill.has_value(); });
+    auto instance = load_egress(facts_, map_sizes(policy, cpus), options_.hook, slow_path);
     if (!instance)
         return tl::unexpected(instance.error());
     instance_ = std::move(*instance);
@@ -95,8 +108,36 @@ Result<> LoadedDataplane::open(const CompiledPolicy &policy) {
     if (!facts)
         return tl::unexpected(facts.error());
     facts_ = std::move(*facts);
+    spills_.resize(facts_.size());
     loaded_ = policy;
-    return load_programs(policy).and_then([&] { return fill(policy); });
+    return load_programs(policy).and_then([&] { return fill(policy); }).and_then([&] {
+        return open_slow_paths();
+    });
+}
+
+// Qdisc and tc program of the ports with `spill`, packet socket of those with `pause`.
+Result<> LoadedDataplane::open_slow_paths() {
+    for (uint32_t i = 0; i < facts_.size(); i++) {
+        const Port &port = loaded_.port(i);
+        if (auto opened = port.pause ? open_pause(i) : Result<>(); !opened)
+            return opened;
+        if (!port.spill || !port.rate_bytes_per_s)
+            continue;
+        const SpillQdisc::Config config{.ifindex = facts_[i].dev.ifindex,
+                                        .device = facts_[i].dev.name,
+                                        .queue = *port.spill,
+                                        .overhead = port.overhead.bytes,
+                                        .mtu_bytes = facts_[i].dev.mtu + 14 + port.overhead.bytes};
+        auto spill = SpillPath::open(config, maps_.ports[i], *port.rate_bytes_per_s);
+        if (!spill)
+            return tl::unexpected(spill.error());
+        spills_[i] = std::move(*spill);
+        auto slow_path = SlowPath::attach(instance_.slow_path, facts_[i].dev);
+        if (!slow_path)
+            return tl::unexpected(slow_path.error());
+        slow_paths_.push_back(std::move(*slow_path));
+    }
+    return {};
 }
 
 Result<> LoadedDataplane::attach() {
@@ -122,7 +163,8 @@ bool same_wiring(const CompiledPolicy &a, const CompiledPolicy &b) {
     if (a.source.ports.size() != b.source.ports.size() || a.transitions.size() != b.transitions.size())
         return false;
     for (size_t i = 0; i < a.source.ports.size(); i++)
-        if (a.source.ports[i].device != b.source.ports[i].device)
+        if (a.source.ports[i].device != b.source.ports[i].device ||
+            a.source.ports[i].spill.has_value() != b.source.ports[i].spill.has_value())
             return false;
     for (size_t i = 0; i < a.transitions.size(); i++)
         if (a.transitions[i].from != b.transitions[i].from || a.transitions[i].to != b.transitions[i].to ||
@@ -134,7 +176,7 @@ bool same_wiring(const CompiledPolicy &a, const CompiledPolicy &b) {
 Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
     if (!same_wiring(policy, loaded_))
         return fail("ports or forwarding differ from the running policy",
-                    "restart sluiced to change devices, `from`, `to` or `forward`");
+                    "restart sluiced to change devices, `from`, `to`, `forward` or `spill`");
     for (const auto &in : ingress_)
         if (ways_of(policy, in.port) & ~ways_of(loaded_, in.port))
             return fail("`when_full` on port " + policy.port(in.port).name +
@@ -158,6 +200,23 @@ Result<> LoadedDataplane::sample(uint32_t port) {
     LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
     if (int err = bpf_prog_test_run_opts(instance_.sampler.get(), &opts))
         return fail_errno(err, "read the TX rings of port " + std::to_string(port));
+    return {};
+}
+
+Result<> LoadedDataplane::pause(uint32_t port, uint16_t quanta) {
+    if (auto opened = open_pause(port); !opened)
+        return opened;
+    return pauses_.at(port).send(quanta);
+}
+
+// A later policy may ask for it on another port than the first one did.
+Result<> LoadedDataplane::open_pause(uint32_t port) {
+    if (pauses_.contains(port))
+        return {};
+    auto sender = PauseSender::open(facts_[port].dev);
+    if (!sender)
+        return tl::unexpected(sender.error());
+    pauses_.emplace(port, std::move(*sender));
     return {};
 }
 

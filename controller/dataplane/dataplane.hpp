@@ -10,6 +10,7 @@
 #include "dataplane/facts.hpp"
 #include "dataplane/load.hpp"
 #include "dataplane/maps.hpp"
+#include "dataplane/spill_path.hpp"
 #include "policy/compile.hpp"
 
 namespace sluice {
@@ -32,6 +33,12 @@ class Dataplane {
     virtual Result<> apply(const CompiledPolicy &policy) = 0;
     // Refresh sluice_ring.tick of the port's rings.
     virtual Result<> sample(uint32_t port) = 0;
+
+    // The slow path of a port with `spill`, else nullptr.
+    virtual SpillPath *spill(uint32_t) { return nullptr; }
+
+    // Sends a PAUSE frame out of a port, see pause_sender.hpp.
+    virtual Result<> pause(uint32_t, uint16_t) { return {}; }
 
     virtual Maps &maps() = 0;
     virtual const std::vector<PortFacts> &ports() const = 0;

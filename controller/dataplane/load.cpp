@@ -81,6 +81,7 @@ void take_descriptors(Instance &instance, const egress &object) {
     instance.devmap_xmit = own(bpf_program__fd(object.progs.sluice_devmap_xmit));
     instance.redirect_err = own(bpf_program__fd(object.progs.sluice_redirect_err));
     instance.devmap_frame = own(bpf_program__fd(object.progs.sluice_devmap_frame));
+    instance.slow_path = own(bpf_program__fd(object.progs.sluice_slow_path));
 }
 
 uint32_t random_word() {
@@ -177,7 +178,8 @@ MapSizes map_sizes(const CompiledPolicy &policy, uint32_t cpus) {
     return sizes;
 }
 
-Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook) {
+Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook,
+                             bool slow_path) {
     const Egress object(egress__open());
     if (!object)
         return fail_errno(errno, "open the egress BPF object");
@@ -193,6 +195,7 @@ Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &size
     object->rodata->netns = static_cast<uint32_t>(netns.st_ino);
     object->rodata->devmap_hook = hook == Hook::devmap;
     bpf_program__set_autoload(object->progs.sluice_devmap_frame, hook == Hook::devmap);
+    bpf_program__set_autoload(object->progs.sluice_slow_path, slow_path);
     LibbpfLog log;
     if (int err = egress__load(object.get()))
         return fail_errno(err, "load the egress programs", log.tail());

@@ -21,6 +21,7 @@ struct Instance {
     Fd sampler;                     // SEC("syscall") sluice_sample
     Fd devmap_xmit, redirect_err;   // tp_btf programs
     Fd devmap_frame;                // none with Hook::tracepoint
+    Fd slow_path;                   // tc; none without `spill`
 
     int map(const std::string &name) const;
 };
@@ -34,7 +35,8 @@ MapSizes map_sizes(const CompiledPolicy &policy, uint32_t cpus);
 
 // Creates the maps and loads the egress programs for these ports. A port whose ring reader cannot work on
 // this kernel loses it, and says why.
-Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook);
+// `slow_path`: with the tc program.
+Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook, bool slow_path);
 
 // The maps of an instance as typed memory.
 Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);

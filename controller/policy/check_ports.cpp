@@ -134,6 +134,24 @@ void check_fan_out(Reader &r, const Node &list, const std::vector<Transition> &t
                                                             std::to_string(SLUICE_MAX_EGRESS) + " ports");
 }
 
+bool spills(const Transition &t) {
+    return std::any_of(t.classes.begin(), t.classes.end(), [](const TrafficClass &c) {
+        return std::find(c.when_full.begin(), c.when_full.end(), Verdict::spill) != c.when_full.end();
+    });
+}
+
+void warn_spill(Reader &r, const Node &node, const Transition &t) {
+    if (spills(t) && t.forward == Forward::xconnect)
+        r.warning(
+            entry_or_self(node, "classes"),
+            "`spill` with `forward: xconnect`: the kernel must know the way, by a bridge of the two ports");
+}
+
+void check_slow_path(Reader &r, const Node &node, const Port &port) {
+    if (port.spill && !port.rate_bytes_per_s)
+        r.error(entry_or_self(node, "spill"), "`spill` needs a `rate`: the qdisc must know what it may send");
+}
+
 void warn_unused(Reader &r, const Node &ports, const Policy &policy) {
     std::set<std::string> used;
     for (const Transition &t : policy.transitions) {
@@ -159,11 +177,14 @@ void check_ports(Reader &r, const Node &root, const Policy &policy) {
     const Node &ports = entry_or_self(root, "ports");
     const Node &list = entry_or_self(root, "transitions");
     check_devices(r, ports, policy.ports);
+    for (size_t i = 0; i < policy.ports.size(); i++)
+        check_slow_path(r, ports.children[i], policy.ports[i]);
     const Names names(policy);
     for (size_t i = 0; i < policy.transitions.size(); i++) {
         const Transition &t = policy.transitions[i];
         check_ends(r, list.children[i], t, names);
         check_matches(r, t);
+        warn_spill(r, list.children[i], t);
         for (size_t k = 0; k < i; k++) {
             check_claims(r, list.children[i], t, policy.transitions[k]);
             check_shared_queue(r, list.children[i], t, policy.transitions[k]);

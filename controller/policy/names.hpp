@@ -27,6 +27,7 @@ inline constexpr std::string_view verdict_words[] = {"mark", "spill", "reroute",
 
 inline constexpr std::string_view law_words[] = {"codel", "pi2"};
 inline constexpr std::string_view overhead_words[] = {"ethernet", "docsis", "ptm", "atm", "none"};
+inline constexpr std::string_view spill_words[] = {"fq_codel", "pfifo"};
 inline constexpr std::string_view default_class = "default";
 inline constexpr std::string_view other_tenant = "other"; // who matches no tenant
 

@@ -30,6 +30,19 @@ struct Prefix {
     uint8_t length = 0;
 };
 
+// The qdisc of a port's slow path, for the verdict `spill`.
+enum class SpillKind : uint8_t { fq_codel, pfifo };
+struct SpillQueue {
+    SpillKind kind = SpillKind::fq_codel;
+    uint32_t limit = 1000; // packets
+};
+
+// 802.3x PAUSE to the neighbour of a port that frames arrive by, with hysteresis on the delay of the ports
+// they leave by. Invariant: below < above.
+struct Pause {
+    uint64_t above_ns = 2'000'000, below_ns = 1'000'000;
+};
+
 struct Port {
     std::string name;                         // key under `ports:`
     std::string device;                       // interface name
@@ -37,6 +50,8 @@ struct Port {
     Overhead overhead;
     std::vector<Prefix>
         next_hop; // addresses of the router behind it, at most one per family; none = by routes
+    std::optional<SpillQueue> spill;
+    std::optional<Pause> pause;
     SourcePos pos;
 };
 

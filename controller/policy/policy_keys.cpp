@@ -49,10 +49,10 @@ Section policy_section() {
 }
 
 std::vector<Section> policy_sections() {
-    return {policy_section(),      port_section(),    overhead_section(), transition_section(),
-            aqm_section(),         l4s_section(),     class_section(),    trim_section(),
-            match_section(),       tenants_section(), tenant_section(),   tenant_default_section(),
-            tenant_group_section()};
+    return {policy_section(), port_section(),           overhead_section(),    spill_section(),
+            pause_section(),  transition_section(),     aqm_section(),         l4s_section(),
+            class_section(),  trim_section(),           match_section(),       tenants_section(),
+            tenant_section(), tenant_default_section(), tenant_group_section()};
 }
 
 } // namespace sluice

@@ -99,6 +99,21 @@ constexpr Row<Port> port_rows[] = {
       .most = most_overhead,
       .section = "overhead"},
      [](Reader &r, const Node &n, Port &p) { read_overhead(r, n, p.overhead); }},
+    {{.name = "spill",
+      .type = Type::section,
+      .example = "{qdisc: fq_codel}",
+      .meaning = "The queue of the kernel that flows with `when_full: [..., spill, drop]` wait in. Needs a "
+                 "`rate`. Without "
+                 "it the qdisc of the device is yours.",
+      .section = "spill"},
+     [](Reader &r, const Node &n, Port &p) { p.spill = read_spill(r, n); }},
+    {{.name = "pause",
+      .type = Type::section,
+      .example = "{above: 2ms, below: 1ms}",
+      .meaning = "Sends 802.3x PAUSE frames to the neighbour that feeds this port while a port that it leads "
+                 "to is late.",
+      .section = "pause"},
+     [](Reader &r, const Node &n, Port &p) { p.pause = read_pause(r, n); }},
 };
 
 } // namespace

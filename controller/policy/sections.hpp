@@ -15,6 +15,12 @@ std::vector<Port> read_ports(Reader &r, const Node &node);
 Section port_section();
 Section overhead_section();
 
+// flow_control_keys.cpp: what a port does with more than it can send.
+SpillQueue read_spill(Reader &r, const Node &node);
+Section spill_section();
+Pause read_pause(Reader &r, const Node &node);
+Section pause_section();
+
 // transition_keys.cpp: same length and order as the list.
 std::vector<Transition> read_transitions(Reader &r, const Node &node);
 Section transition_section();

@@ -280,7 +280,9 @@ struct sluice_tx {
 	__u32 pending[SLUICE_PENDING]; /* wire bytes of each */
 	__u64 sojourn[SLUICE_DELAY_BUCKETS]; /* frames by the age of the ring's head when their bulk had entered */
 	__u64 sojourn_ns;     /* its sum over these frames */
-	__u64 reserved1[3];
+	__u64 slow_packets;   /* that the kernel's stack sent by this port; writer: tc egress, only with `spill` */
+	__u64 slow_bytes;     /* on the wire */
+	__u64 reserved1;
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_tx, 448);
 
@@ -355,8 +357,10 @@ struct sluice_port {
 	__u64 guard_limit_ns;
 	__u32 ring_rules;     /* 1: the reading of the ring is trusted, guard and refusals go by it */
 	__u32 reserved;
+	__u64 spill_drained_ns; /* frames that the kernel got before have left its qdisc; 0 = nobody watches it */
+	__u64 reserved1[7];
 };
-SLUICE_SIZE(sluice_port, 64);
+SLUICE_SIZE(sluice_port, 128);
 
 /* Matching is by bitmaps, one bit per match entry ("rule") of the transition, bit 0 the first: each field of the
  * frame selects the rules that it satisfies, their intersection are the rules that hold, its lowest bit wins. The

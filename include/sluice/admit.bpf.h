@@ -304,10 +304,22 @@ struct sluice_rows {
 	__u32 flowlet;                  /* sluice_transition.flowlet, where the request has `ways` */
 };
 
+/* Has the kernel's qdisc been seen empty since the flow's last frame went there? Ages are modulo that of the tick. */
+SLUICE_INLINE int sluice_spill_drained(__u64 age, const struct sluice_port *port, __u64 now)
+{
+	__u64 since = now - port->spill_drained_ns;
+
+	return since < SLUICE_AWAY_TICK(~0ull) << 17 && age > (since >> 17) + 1;
+}
+
 /* A flow whose frames went another way stays there while frames of it may still be on that way. */
 SLUICE_INLINE int sluice_stays_away(struct sluice_flow *f, const struct sluice_rows *rows, __u64 now)
 {
-	if (((SLUICE_AWAY_TICK(now) - f->away) & SLUICE_AWAY_TICK(~0ull)) < rows->flowlet)
+	__u64 age = (SLUICE_AWAY_TICK(now) - f->away) & SLUICE_AWAY_TICK(~0ull);
+
+	if (SLUICE_AWAY_WHERE(f->away) == SLUICE_AWAY_SPILL && rows->port->spill_drained_ns ?
+		    !sluice_spill_drained(age, rows->port, now) :
+		    age < rows->flowlet)
 		return 1;
 	f->away = 0;
 	return 0;
@@ -329,6 +341,18 @@ SLUICE_INLINE void sluice_settle(const struct sluice_request *q, struct sluice_a
 	a->open = 0;
 	a->outcome = outcome;
 	sluice_count_refusal(q, a, a->flow, a->count);
+}
+
+/* A frame of the flow goes to the kernel's qdisc, and those that follow. The flow is charged as far as its phantom queue
+ * has room: it keeps its place among those that wait, and its share of the port is what the qdisc may send. */
+SLUICE_INLINE void sluice_spill(const struct sluice_request *q, struct sluice_answer *a, __u64 now)
+{
+	const struct sluice_class *c = a->klass;
+	__u64 limit = c->share[c->current & 1].limit_bytes, lag = sluice_lag(a->flow->finish, a->vt);
+	__u64 room = limit > lag ? limit - lag : 0, wire = q->wire;
+
+	a->flow->away = SLUICE_AWAY(SLUICE_AWAY_SPILL, now);
+	sluice_join(a->flow, a->count, a->vt + lag, wire < room ? wire : room, a->bucket);
 }
 
 /* Decide, charge the flow and count. The caller redirects, marks or drops as told; when its redirect fails after

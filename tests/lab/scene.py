@@ -40,6 +40,7 @@ class Scene:
     pfifo: int = 100
     probe_interval_ms: float = 5
     slowlink_options: list[str] = field(default_factory=list)  # see slowlink --help
+    router_gro: bool = True  # super frames are counted once by a qdisc that drops them
     schedule: str = ""  # instead of step: "7s:25mbit,9s:50mbit", seconds of the run
 
     @property
@@ -59,10 +60,9 @@ class Scene:
         return self.schedule
 
     def lab_options(self, bin_dir: Path, treatment: str) -> LabOptions:
-        # Super frames made by GRO would be counted once by a qdisc that drops them.
         return LabOptions(bin_dir=bin_dir, rate=self.rate, schedule=self.link_schedule(), ring=self.ring,
                           rtt_ms=self.rtt_ms, queues=self.queues, windows=self.windows(), ecn=self.ecn,
-                          slowlink_options=self.slowlink_options, router_gro=treatment != "kernel")
+                          slowlink_options=self.slowlink_options, router_gro=self.router_gro and treatment != "kernel")
 
     def traffic_options(self) -> TrafficOptions:
         flood = f"{int(rate_bits(self.rate) * self.flood_ratio)}bit" if self.flood_ratio else ""
@@ -123,11 +123,13 @@ def read_devices(lab: Lab) -> dict[str, int]:
 def accounting(before: Counters, after: Counters) -> dict:
     """Frames that entered the router, less those that reached the link or that somebody counted with a reason.
 
-    Frames passed to the kernel are its business: those it forwarded have arrived and are not counted twice.
+    Frames passed to the kernel are its business: those it forwarded have arrived and are not counted twice. Spilled ones
+    are not: they arrive, or its qdisc has counted them.
     """
     account = after.account.minus(before.account)
     received, arrived = after.received - before.received, after.arrived - before.arrived
-    by_kernel = min(after.forwarded_by_kernel - before.forwarded_by_kernel, account.passed)
+    spilled_on = account.spilled - account.spilled_lost  # each of these must have arrived
+    by_kernel = min(max(after.forwarded_by_kernel - before.forwarded_by_kernel - spilled_on, 0), account.passed)
     devices = {name: n - before.devices[name] for name, n in after.devices.items()}
     return {"unexplained": received - arrived - account.lost - (account.passed - by_kernel), "received": received,
             "arrived": arrived, "forwarded_by_kernel": after.forwarded_by_kernel - before.forwarded_by_kernel,

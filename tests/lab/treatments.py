@@ -17,17 +17,21 @@ from netns import LabError, Process, run
 
 @dataclass
 class Account:
-    """Frames by reason. `lost`: never reached the link, and counted. `passed`: given to the router's kernel."""
+    """Frames by reason. `lost`: never reached the link, and counted. `passed`: given to the router's kernel, which may
+    do with them what it likes. `spilled`: given to it to forward, and `spilled_lost` of these died in its qdisc."""
 
     verdicts: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     passed: int = 0
+    spilled: int = 0
+    spilled_lost: int = 0
     status: dict = field(default_factory=dict)  # the treatment's own full report, if it has one
 
     def minus(self, before: Account) -> Account:
         """What was counted since `before`."""
         verdicts = {name: n - before.verdicts.get(name, 0) for name, n in self.verdicts.items()}
-        return Account(verdicts, self.lost - before.lost, self.passed - before.passed, self.status)
+        return Account(verdicts, self.lost - before.lost, self.passed - before.passed, self.spilled - before.spilled,
+                       self.spilled_lost - before.spilled_lost, self.status)
 
 
 class Treatment(Protocol):
@@ -145,6 +149,10 @@ class Sluice:
         self.process.stop()
 
 
+def count_of(rows: list[dict], name: str) -> int:
+    return sum(row["packets"] for row in rows if row["name"] == name)
+
+
 def account_of_snapshot(snapshot: dict) -> Account:
     """Sums the reasons of every port; keys that a version lacks count as nothing."""
     account = Account(status=snapshot)
@@ -159,8 +167,10 @@ def account_of_snapshot(snapshot: dict) -> Account:
     for port in snapshot.get("ports", []):
         account.passed += add(port.get("passed", []))
         account.lost += add(port.get("kernel_drops", []), "kernel_")
+        account.spilled_lost += count_of(port.get("kernel_drops", []), "spill_qdisc")
         for cls in port.get("classes", []):
             outcomes = cls.get("outcomes", [])
             add(outcomes)
+            account.spilled += count_of(outcomes, "spill")
             account.lost += sum(row["packets"] for row in outcomes if row["name"].startswith(("drop", "bounce")))
     return account

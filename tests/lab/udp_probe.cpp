@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <netdb.h>
+#include <optional>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -18,6 +19,7 @@
 
 #include "clock.hpp"
 #include "core/result.hpp"
+#include "pause_listener.hpp"
 #include "probe_log.hpp"
 #include "rate_schedule.hpp"
 
@@ -36,7 +38,7 @@ struct ProbePacket {
 };
 
 struct Options {
-    std::string to, rate = "150mbit";
+    std::string to, rate = "150mbit", pause_device, pause_speed = "10gbit";
     uint16_t port = 7, source_port = 0;
     size_t frame_bytes = 64;
     double interval_ms = 5, linger_ms = 1000, seconds = 1e9;
@@ -156,6 +158,20 @@ Result<> ping(const Options &options) {
     return {};
 }
 
+// Waits as long as the neighbour asks for; returns for how long, which the sender does not make good.
+uint64_t silence(std::optional<PauseListener> &pause) {
+    if (!pause)
+        return 0;
+    const uint64_t begin = now_ns();
+    uint64_t now = begin;
+    for (uint64_t until; (until = pause->silent_until_ns(now)) > now; now = now_ns()) {
+        const timespec timeout{0, static_cast<long>(std::min<uint64_t>(until - now, 100'000'000))};
+        pollfd heard{pause->poll_fd(), POLLIN, 0};
+        ppoll(&heard, 1, &timeout, nullptr);
+    }
+    return now - begin;
+}
+
 Result<> flood(const Options &options) {
     size_t payload = 0;
     auto fd = connect_udp(options, payload);
@@ -165,16 +181,24 @@ Result<> flood(const Options &options) {
     const auto rate = parse_rate(options.rate);
     if (!rate || *rate <= 0)
         return fail("flood rate '" + options.rate + "' is not a rate", "write it like 150mbit");
+    std::optional<PauseListener> pause;
+    if (!options.pause_device.empty()) {
+        auto listener = PauseListener::open(options.pause_device, *parse_rate(options.pause_speed) * 8);
+        if (!listener)
+            return tl::unexpected(listener.error());
+        pause = std::move(*listener);
+    }
     const Fd signals = termination_signals();
     const double wire =
         std::max<double>(static_cast<double>(options.frame_bytes + options.overhead), options.mpu);
     const auto gap = wire / *rate * 1e9;
     std::vector<char> packet(payload);
-    const uint64_t begin = now_ns(), end = begin + static_cast<uint64_t>(options.seconds * 1e9);
-    uint64_t sent = 0, errors = 0;
+    uint64_t begin = now_ns(), sent = 0, errors = 0;
+    const uint64_t start = begin, end = begin + static_cast<uint64_t>(options.seconds * 1e9);
     for (bool stop = false; !stop && now_ns() < end;) {
+        begin += silence(pause);
         const auto due = static_cast<uint64_t>(static_cast<double>(now_ns() - begin) / gap);
-        for (int burst = 0; sent <= due && burst < 64; burst++) {
+        for (int burst = 0; sent <= due && burst < (pause ? 1 : 64); burst++) {
             const ProbePacket header{sent++, now_ns()};
             std::memcpy(packet.data(), &header, sizeof(header));
             errors += send(fd->get(), packet.data(), packet.size(), 0) < 0 ? 1 : 0;
@@ -186,9 +210,11 @@ Result<> flood(const Options &options) {
         pollfd poll_signal{signals.get(), POLLIN, 0};
         stop = ppoll(&poll_signal, 1, &timeout, nullptr) > 0;
     }
-    const double elapsed = static_cast<double>(now_ns() - begin) / 1e9;
+    const double elapsed = static_cast<double>(now_ns() - start) / 1e9;
     const nlohmann::json result = {{"sent", sent},
                                    {"errors", errors},
+                                   {"pauses", pause ? pause->pauses() : 0},
+                                   {"resumes", pause ? pause->resumes() : 0},
                                    {"seconds", elapsed},
                                    {"mbit", static_cast<double>(sent) * wire * 8 / 1e6 / elapsed}};
     std::puts(result.dump().c_str());
@@ -219,6 +245,9 @@ int main(int argc, char **argv) {
     ping->add_option("--go-ns", o.go_ns, "time zero of the windows, CLOCK_MONOTONIC; default: start");
     ping->add_option("--window", o.windows, "FROM:TO seconds; statistics of what was sent in it");
     flood->add_option("--rate", o.rate, "on the wire")->capture_default_str();
+    flood->add_option("--obey-pause", o.pause_device,
+                      "be silent when PAUSE frames on this device ask for it");
+    flood->add_option("--pause-speed", o.pause_speed, "of its link, for their quanta")->capture_default_str();
     app.require_subcommand(1);
     CLI11_PARSE(app, argc, argv);
     prctl(PR_SET_TIMERSLACK, 1);

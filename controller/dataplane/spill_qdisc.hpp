@@ -1,0 +1,68 @@
+// The qdisc that spilled flows wait in: a token bucket whose rate follows what they get of the port, and
+// under it the queue that the policy names. Speaks rtnetlink; touches nothing that it did not make.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/result.hpp"
+#include "policy/policy.hpp"
+
+struct mnl_socket;
+struct nlmsghdr;
+
+namespace sluice {
+
+struct SpillQdiscStats {
+    uint32_t waiting_packets = 0, waiting_bytes = 0;
+    uint64_t sent_packets = 0, sent_bytes = 0; // counters
+    uint32_t drops = 0;                        // counter, of 32 bits in the kernel
+};
+
+class SpillQdisc {
+  public:
+    struct Config {
+        uint32_t ifindex = 0;
+        std::string device; // for messages
+        SpillQueue queue;
+        uint32_t overhead = 0;  // bytes that framing adds
+        uint32_t mtu_bytes = 0; // of a full frame on the wire
+    };
+
+    // Refuses a device whose root qdisc somebody else chose. One that an earlier daemon left is taken over.
+    static Result<SpillQdisc> make(const Config &config, uint64_t bytes_per_s);
+    SpillQdisc(SpillQdisc &&other) noexcept;
+    SpillQdisc &operator=(SpillQdisc &&other) = delete;
+    // Removes the qdisc, if it still is ours.
+    ~SpillQdisc();
+
+    Result<> set_rate(uint64_t bytes_per_s);
+    Result<SpillQdiscStats> stats();
+
+  private:
+    struct SocketCloser {
+        void operator()(mnl_socket *s) const;
+    };
+    struct Root {
+        uint32_t handle = 0; // 0: the kernel's default
+        std::string kind;
+        SpillQdiscStats stats;
+    };
+
+    explicit SpillQdisc(Config config) : config_(std::move(config)) {}
+    static int read_root(const nlmsghdr *reply, void *to);
+    Result<> open();
+    Result<Root> root();
+    Result<> shape(uint64_t bytes_per_s, uint16_t flags);
+    Result<> add_queue();
+    Result<> remove();
+    Result<> talk(void *message, Root *answer, const char *what);
+
+    Config config_;
+    std::unique_ptr<mnl_socket, SocketCloser> socket_;
+    uint32_t sequence_ = 0;
+    bool made_ = false;
+};
+
+} // namespace sluice
