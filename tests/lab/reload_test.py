@@ -118,7 +118,7 @@ class Reload(LabCase):
             wan, lan = port(treatment.status(lab))["ledger"], port(treatment.status(lab), "lan")["ledger"]
             self.note(received=lan["received"], admitted=wan["admitted"], sent=wan["sent"], most_moved=max(moved))
             self.assertEqual(unexplained(treatment.status(lab)), {})
-            self.assertEqual(wan["sent"], lab.link.command("stats")["forward"]["received"])
+            self.assertEqual(wan["sent"], lab.link.command("stats")["of_source"])
             self.assertGreater(wan["admitted"], 2000)
             self.assertGreater(lan["received"], wan["admitted"])
 
