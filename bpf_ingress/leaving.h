@@ -58,10 +58,21 @@ static __always_inline int recall(struct xdp_md *ctx, struct leaving *l)
 	return config.xconnect || l->p.family ? 0 : -1;
 }
 
+/* One outcome for each frame that the port received: a frame that left the first program is counted here. */
+static __always_inline void count_for_port(const struct leaving *l, __u32 outcome)
+{
+	__u32 row = config.port * config.cpus + l->x->q.cpu;
+	struct sluice_port_count *count = bpf_map_lookup_elem(&sl_port_counts, &row);
+
+	if (count && outcome < SLUICE_OUTCOMES)
+		count->outcome[outcome]++;
+}
+
 /* Counts the frame for good. */
 static __always_inline void settle(struct leaving *l, __u32 way)
 {
 	sluice_settle(&l->x->q, &l->a, way == SLUICE_WAY_DROP ? l->a.outcome : SLUICE_WAY_OUTCOME(way));
+	count_for_port(l, l->a.outcome);
 }
 
 /* Redirects by the port of the transition, as if nothing had been. */

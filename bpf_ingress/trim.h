@@ -15,10 +15,10 @@ static __always_inline __u32 ip_bytes(const struct packet *p)
 }
 
 /* Whole IP packets whose transport follows their first header: of others the rest would not tell whose it is. A
- * fragment that lost bytes would spoil what it is assembled into. */
+ * fragment that lost bytes would spoil what it is assembled into, and a PPPoE session has a length of its own. */
 static __always_inline int has_plain_headers(const struct packet *p)
 {
-	return p->family && !p->options && !p->fragment && (p->family == 4 || p->ip6->nexthdr == p->proto);
+	return p->family && !p->pppoe && !p->options && !p->fragment && (p->family == 4 || p->ip6->nexthdr == p->proto);
 }
 
 /* Length of the frame when it is trimmed; 0 = it is none to trim. */

@@ -65,6 +65,7 @@ static __always_inline int come_home(struct leaving *l)
 	f->away = 0;
 	sluice_join(f, l->a.count, l->a.vt + sluice_lag(f->finish, l->a.vt), l->x->q.wire, l->a.bucket);
 	l->a.count->outcome[SLUICE_FORWARD]++;
+	count_for_port(l, SLUICE_FORWARD);
 	return send_home(l);
 }
 

@@ -13,8 +13,8 @@
 #include "control/history.hpp"
 #include "control/loop.hpp"
 #include "dataplane/dataplane.hpp"
-#include "operate/policy_control.hpp"
 #include "dataplane/world_watch.hpp"
+#include "operate/policy_control.hpp"
 #include "telemetry/drops.hpp"
 #include "telemetry/event_reader.hpp"
 

@@ -68,7 +68,7 @@ uint64_t redirected_by(const Maps &maps, uint32_t ports) {
     uint64_t frames = 0;
     for (uint32_t port = 0; port < ports; port++)
         for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
-            for (unsigned outcome : {SLUICE_FORWARD, SLUICE_MARK})
+            for (unsigned outcome : {SLUICE_FORWARD, SLUICE_MARK, SLUICE_REROUTE, SLUICE_TRIM})
                 frames += look(maps.port_count(port, cpu).outcome[outcome]);
     return frames;
 }

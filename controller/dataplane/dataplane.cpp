@@ -8,10 +8,10 @@
 #include "dataplane/fill.hpp"
 #include "dataplane/follow.hpp"
 #include "dataplane/load.hpp"
-#include "dataplane/pause_sender.hpp"
-#include "dataplane/slow_path.hpp"
 #include "dataplane/pass_program.hpp"
+#include "dataplane/pause_sender.hpp"
 #include "dataplane/port_health.hpp"
+#include "dataplane/slow_path.hpp"
 
 namespace sluice {
 namespace {

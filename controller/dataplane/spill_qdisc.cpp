@@ -120,8 +120,8 @@ Result<> SpillQdisc::talk(void *message, Root *answer, const char *what) {
 Result<SpillQdisc::Root> SpillQdisc::root() {
     Buffer buffer;
     Root found; // before Linux 6.8 only an echo answers who asks
-    auto asked =
-        talk(begin(buffer, RTM_GETQDISC, NLM_F_ECHO, config_, TC_H_ROOT, 0), &found, "ask for the root qdisc");
+    auto asked = talk(begin(buffer, RTM_GETQDISC, NLM_F_ECHO, config_, TC_H_ROOT, 0), &found,
+                      "ask for the root qdisc");
     if (!asked)
         return tl::unexpected(asked.error());
     return found;

@@ -13,6 +13,10 @@ bool asks_for_ip(uint32_t verdict) {
     switch (verdict) {
     case SLUICE_MARK:
     case would(SLUICE_WOULD_MARK):
+    case SLUICE_TRIM:
+    case SLUICE_BOUNCE:
+    case would(SLUICE_WOULD_TRIM):
+    case would(SLUICE_WOULD_BOUNCE):
     case SLUICE_PASS_OPTIONS:
     case SLUICE_PASS_TTL:
     case SLUICE_PASS_LOCAL:
@@ -21,6 +25,11 @@ bool asks_for_ip(uint32_t verdict) {
     default:
         return false;
     }
+}
+
+bool cuts(uint32_t verdict) {
+    return verdict == SLUICE_TRIM || verdict == SLUICE_BOUNCE || verdict == would(SLUICE_WOULD_TRIM) ||
+           verdict == would(SLUICE_WOULD_BOUNCE);
 }
 
 bool is_routers_only(uint32_t verdict) {
@@ -62,6 +71,8 @@ constexpr Impossible kImpossible[] = {
     {"nobody reads the ring: its guard cannot know that it is full",
      [](const Cell &c) { return c.verdict == SLUICE_DROP_RING && c.reader == SLUICE_READER_NONE; }},
     {"asks for a field of an IP header", [](const Cell &c) { return asks_for_ip(c.verdict) && !c.ip(); }},
+    {"a PPPoE session has a length of its own: nothing in it is cut",
+     [](const Cell &c) { return cuts(c.verdict) && c.pppoe; }},
     {"has no length that could be a lie",
      [](const Cell &c) { return c.verdict == SLUICE_PASS_MALFORMED && !c.ip() && !c.pppoe; }},
     {"a wire looks at no route", [](const Cell &c) { return c.xconnect && is_routers_only(c.verdict); }},

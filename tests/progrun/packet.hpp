@@ -35,9 +35,9 @@ struct FrameSpec {
 
 Frame build(const FrameSpec &spec);
 
-size_t l2_payload(const Frame &frame);        // behind the VLAN tags
-size_t l3_offset(const Frame &frame);         // behind the PPPoE header as well
-bool ipv4_checksum_right(const Frame &frame); // true as well for what is not IPv4
+size_t l2_payload(const Frame &frame);                  // behind the VLAN tags
+size_t l3_offset(const Frame &frame);                   // behind the PPPoE header as well
+bool ipv4_checksum_right(const Frame &frame);           // true as well for what is not IPv4
 void fix_ipv4_checksum(Frame &frame, size_t l3_offset); // the header lies within the frame
 void set_ce(Frame &frame);
 // Shorter by what the IP packet has more than `bytes`, lengths and checksum of IP right.

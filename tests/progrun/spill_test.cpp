@@ -2,6 +2,7 @@
 // itself.
 #include "ways.hpp"
 
+#include <sluice/phantom.h>
 #include <unistd.h>
 
 namespace sluice::progrun {

@@ -71,7 +71,7 @@ Result<nlohmann::json> of_readers(Hook hook) {
     }
     const auto instance = load_egress(
         ports, {.ports = static_cast<uint32_t>(ports.size()), .cpus = 2, .classes = 256, .flows = 16384},
-        hook);
+        hook, true);
     if (!instance)
         return tl::unexpected(instance.error());
     for (const PortFacts &port : ports)
