@@ -95,6 +95,8 @@ static __always_inline enum trial try_port(const struct packet *p, struct refusa
 	tx = bpf_map_lookup_elem(&sl_tx, &tx_row);
 	if (!rows.port || !rows.port->ifindex || !rows.control || !tx || !route_towards(p, t, rows.port, &x->detour.r))
 		return TRIAL_NO_WAY;
+	if (bpf_redirect_map(&sl_devmap, q.port, 0) != XDP_REDIRECT)
+		return TRIAL_NO_WAY; /* out of service */
 	q.class_id = classify(t, row, p);
 	c = bpf_map_lookup_elem(&sl_classes, &q.class_id);
 	/* Better by an eighth, lest flows swing to and fro. */

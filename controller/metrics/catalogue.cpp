@@ -176,7 +176,7 @@ std::vector<Metric> port_traffic_rows() {
         rows::port({"sluice_spill_waiting_packets", gauge, "packets",
                     "Packets that wait in the qdisc of the spilled flows; absent without `spill`."},
                    &PortState::spill_waiting_packets),
-        rows::port({"sluice_pause_frames_total", counter, "packets",
+        rows::port({"sluice_pause_frames_total", counter, "frames",
                     "802.3x PAUSE frames sent to the neighbour that feeds the port; absent without `pause`."},
                    &PortState::pause_frames),
         rows::port_reasons({"sluice_kernel_drop_packets_total", counter, "packets",

@@ -87,6 +87,7 @@ TEST_F(Events, AMarkShowsTheFrameBeforeTheMark) {
     const Frame frame = build({.tos = 2});
     world->set_lag(world->flow_of(frame), 20'000);
     world->klass().mark = 1;
+    world->klass().ect_limit_bytes = 30'000;
     world->share().target_bytes = 5'000;
     set_limits(world->share(), 10'000, 10'000);
     read();

@@ -42,6 +42,12 @@ Snapshot example() {
     wan.classes[0].delays.frames[SLUICE_DELAY_BUCKETS - 1] = 1; // more than a second
     wan.sojourn = {std::vector<uint64_t>(SLUICE_DELAY_BUCKETS), 0};
     s.ports = {wan, PortState{.name = "lan", .device = "eth0"}};
+    PortState &spills = s.ports.back();
+    spills.slow_packets = 12;
+    spills.slow_bytes = 18'000;
+    spills.spill_rate_bytes_per_s = 1'000'000;
+    spills.spill_waiting_packets = 3;
+    spills.pause_frames = 7;
     return s;
 }
 
