@@ -41,8 +41,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPort, name, received_byte
                                                 ring_size, outcome_names, classes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HistoryPoint, unix_s, ports)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Ledger, received, outcomes, admitted, sent, pending,
-                                                kernel_drops, unexplained_received, unexplained_admitted,
-                                                in_flight)
+                                                kernel_drops, unseen, unexplained_received,
+                                                unexplained_admitted, in_flight)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PortState, name, device, ifindex, up, driver, ring_reader,
                                                 ring_trust, xdp_mode, hook, degraded, policy_rate_bytes_per_s,
                                                 capacity_bytes_per_s, drain_bytes_per_s, headroom,

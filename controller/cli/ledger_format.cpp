@@ -33,6 +33,8 @@ std::string port_lines(const PortState &port) {
     out += row("   ", "unexplained", std::to_string(l.unexplained_received));
     out += row(" ", "admitted", std::to_string(l.admitted)) + row("   ", "sent", std::to_string(l.sent));
     out += row("   ", "pending", std::to_string(l.pending)) + rows(l.kernel_drops);
+    if (l.unseen)
+        out += row("   ", "unseen", std::to_string(l.unseen));
     out += row("   ", "unexplained", std::to_string(l.unexplained_admitted));
     if (l.in_flight)
         out += row(" ", "moved meanwhile", std::to_string(l.in_flight));

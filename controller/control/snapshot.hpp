@@ -71,13 +71,17 @@ struct FlowState {
 
 // What became of every frame of a port, from one consistent look at the counters (ledger.hpp):
 //   received = sum of `outcomes` + unexplained_received           of the frames that arrived on the port
-//   admitted = sent + pending + sum of kernel drops + unexplained_admitted    of those redirected to it
+//   admitted = sent + pending + sum of kernel drops + unseen + unexplained_admitted    of those redirected to
+//   it
+// unseen: bulks that left without a run of the hook, as the device's own counters tell; a few frames in ten
+// thousand.
 struct Ledger {
     uint64_t received = 0;
     std::vector<Count> outcomes; // forward, mark, drop_*, pass_*
     uint64_t admitted = 0, sent = 0;
     uint64_t pending = 0; // between verdict and driver
     std::vector<Count> kernel_drops;
+    uint64_t unseen = 0;
     int64_t unexplained_received = 0, unexplained_admitted = 0; // negative: frames that nobody announced
     uint64_t in_flight = 0; // frames that moved while the counters were read: how exact the two are
 };
