@@ -37,7 +37,7 @@ std::string folder_of(const std::string &path) {
 int main(int argc, char **argv) {
     sluice::DaemonOptions options;
     std::string hook = "tracepoint", user;
-    bool filter = true;
+    bool filter = true, pause = false;
     CLI::App app{
         "sluiced: queue discipline for XDP_REDIRECT\nExample: sluiced --policy /etc/sluice/policy.yaml"};
     app.set_version_flag("--version", SLUICE_VERSION);
@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
                    "unix socket for sluicectl; empty = off")
         ->capture_default_str();
     app.add_option("--user", user, "user to become; root is needed for no more than that")->type_name("NAME");
+    app.add_flag("--allow-pause", pause, "keep CAP_NET_RAW, which ports with `pause` need");
     app.add_flag("!--no-syscall-filter", filter,
                  "leave all system calls to the running daemon, for debuggers");
     app.add_option("--egress-hook", hook, "what reads the TX ring")
@@ -73,8 +74,8 @@ int main(int argc, char **argv) {
     spdlog::set_default_logger(spdlog::stderr_logger_mt("sluiced"));
     const sigset_t signals = block_signals();
 
-    if (auto dropped =
-            sluice::drop_privileges({user, {options.state_dir, folder_of(options.server.control_socket)}});
+    if (auto dropped = sluice::drop_privileges(
+            {user, {options.state_dir, folder_of(options.server.control_socket)}, pause});
         !dropped) {
         spdlog::error("{}", sluice::to_string(dropped.error()));
         return static_cast<int>(sluice::exit_code_of(dropped.error().kind));

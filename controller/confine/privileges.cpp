@@ -15,7 +15,13 @@ namespace sluice {
 namespace {
 
 // Load and attach programs; set up links and queues; tracepoint programs.
-constexpr unsigned kept[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+std::vector<unsigned> kept_by(const PrivilegeOptions &options) {
+    std::vector<unsigned> kept{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+    if (options.packet_sockets)
+        kept.push_back(CAP_NET_RAW);
+    return kept;
+}
+
 constexpr const char *group_name = "sluice";
 
 struct Identity {
@@ -47,7 +53,7 @@ Result<> make_folder(const std::string &path, const Identity &who) {
     return {};
 }
 
-Result<> check_missing() {
+Result<> check_missing(const std::vector<unsigned> &kept) {
     std::string missing;
     for (unsigned capability : kept)
         if (!capng_have_capability(CAPNG_EFFECTIVE, capability))
@@ -58,13 +64,13 @@ Result<> check_missing() {
     if (missing.empty())
         return {};
     return fail("sluiced lacks " + missing,
-                "start it as root, or by systemd with AmbientCapabilities= of all three");
+                "start it as root, or by systemd with AmbientCapabilities= of all that it needs");
 }
 
 // Without CAP_SETPCAP it cannot shrink; then no_new_privs is what counts.
-void shrink_bounding_set() {
+void shrink_bounding_set(const std::vector<unsigned> &kept) {
     for (unsigned capability = 0; capability <= CAP_LAST_CAP; capability++)
-        if (std::find(std::begin(kept), std::end(kept), capability) == std::end(kept))
+        if (std::find(kept.begin(), kept.end(), capability) == kept.end())
             prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 }
 
@@ -74,13 +80,14 @@ Result<> drop_privileges(const PrivilegeOptions &options) {
     const auto who = identity(options.user);
     if (!who)
         return tl::unexpected(who.error());
-    if (auto r = check_missing(); !r)
+    const std::vector<unsigned> kept = kept_by(options);
+    if (auto r = check_missing(kept); !r)
         return r;
     if (who->uid >= 0)
         for (const auto &folder : options.folders)
             if (auto r = make_folder(folder, *who); !r)
                 return r;
-    shrink_bounding_set();
+    shrink_bounding_set(kept);
     capng_clear(CAPNG_SELECT_CAPS);
     for (unsigned capability : kept)
         capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), capability);

@@ -21,7 +21,7 @@ Result<PauseSender> PauseSender::open(const Netdev &dev) {
         ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); // protocol 0: receives nothing
     if (!socket)
         return fail_errno(errno, "open a packet socket for the pause frames of " + dev.name,
-                          "needs CAP_NET_RAW");
+                          "needs CAP_NET_RAW: start sluiced with --allow-pause");
     sockaddr_ll at{};
     at.sll_family = AF_PACKET;
     at.sll_ifindex = static_cast<int>(dev.ifindex);

@@ -173,7 +173,7 @@ def counters(value: object, path: str = "") -> dict[str, int]:
                 continue
             if isinstance(part, (dict, list)):
                 found |= counters(part, here)
-            elif key.endswith("packets") or key in COUNTERS:
+            elif part is not None and (key.endswith("packets") or key in COUNTERS):
                 found[f"{here}[{name}]" if name is not None else here] = part
     elif isinstance(value, list):
         for i, part in enumerate(value):

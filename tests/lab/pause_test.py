@@ -26,7 +26,7 @@ class Pause(LabCase):
         path = Path("/tmp") / f"pause-policy-{self.id()}-{bool(pause)}.yaml"
         path.write_text(POLICY.format(pause=pause))
         self.addCleanup(path.unlink)
-        return Sluice("50mbit", policy_file=path)
+        return Sluice("50mbit", policy_file=path, options=["--allow-pause"])
 
     def flooded(self, treatment: Sluice) -> tuple[dict, dict, dict]:
         """A sender with three times the link, which obeys PAUSE: its report, losses by reason, status."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab import Lab
 from lab_case import LabCase, port
-from netns import ip_batch
+from netns import ip_batch, run
 from scene import SCENES
 from treatments import Account, Sluice, account_of_snapshot
 
@@ -81,6 +81,7 @@ class OfFile(Sluice):
         for name in others:
             ip_batch(lab.router, [f"link add {name} type veth peer name {name}-p", f"link set {name} up",
                                   f"link set {name}-p up"])
+            run(["ethtool", "-K", f"{name}-p", "gro", "on"], lab.router)
         for csv in POLICIES.glob("*.csv"):
             rows = stretched(scaled(csv.read_text(), case.scale), 1)
             for pattern, value in case.rewrites.items():
