@@ -39,6 +39,7 @@ class SlowPort::Memory final : public Dataplane {
         maps_.flow_info = MappedArray<sluice_flow_info>::in_memory(kFlows);
         maps_.touched = MappedArray<uint64_t>::in_memory(kFlows / 64);
         maps_.class_counts = MappedArray<sluice_class_count>::in_memory(2 * policy.class_count);
+        maps_.delays = MappedArray<sluice_delays>::in_memory(2 * policy.class_count);
         maps_.port_counts = MappedArray<sluice_port_count>::in_memory(SLUICE_MAX_PORTS);
         maps_.tx = MappedArray<sluice_tx>::in_memory(SLUICE_MAX_PORTS);
         maps_.rings = MappedArray<sluice_ring>::in_memory(SLUICE_MAX_PORTS);

@@ -34,7 +34,7 @@ def connect_web(lab: Lab) -> socket.socket:
         return socket.create_connection((ADDRESS, PORT), timeout=10)
 
 
-def reads_end(client: socket.socket, patience_s: float = 5) -> bytes:
+def reads_end(client: socket.socket, patience_s: float = 20) -> bytes:
     """What the server says until it hangs up; a reset is an end too."""
     client.settimeout(patience_s)
     said = b""
