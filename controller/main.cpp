@@ -1,8 +1,10 @@
 // sluiced: options in, signals handled, one Daemon in between.
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
+#include <sys/utsname.h>
 #include <systemd/sd-daemon.h>
 
 #include <CLI/CLI.hpp>
@@ -30,6 +32,14 @@ sigset_t block_signals() {
 
 std::string folder_of(const std::string &path) {
     return std::filesystem::path(path).parent_path().string();
+}
+
+// These kernels lack the functions that reading a ring wants, and libbpf then looks for them in every module.
+bool before_6_2() {
+    utsname name{};
+    int major = 0, minor = 0;
+    return uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+           (major < 6 || (major == 6 && minor < 2));
 }
 
 } // namespace
@@ -75,7 +85,7 @@ int main(int argc, char **argv) {
     const sigset_t signals = block_signals();
 
     if (auto dropped = sluice::drop_privileges(
-            {user, {options.state_dir, folder_of(options.server.control_socket)}, pause});
+            {user, {options.state_dir, folder_of(options.server.control_socket)}, pause, before_6_2()});
         !dropped) {
         spdlog::error("{}", sluice::to_string(dropped.error()));
         return static_cast<int>(sluice::exit_code_of(dropped.error().kind));

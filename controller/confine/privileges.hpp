@@ -13,6 +13,8 @@ struct PrivilegeOptions {
     std::string user;                 // to become; "" = stay who we are
     std::vector<std::string> folders; // made for that user where they are missing; others stay as they are
     bool packet_sockets = false;      // keep CAP_NET_RAW too, for ports with `pause`
+    bool list_types =
+        false; // keep CAP_SYS_ADMIN where we have it: libbpf lists the modules' types before 6.2
 };
 
 // Afterwards the process has CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and can gain nothing: neither by
