@@ -39,6 +39,7 @@ struct home {
 	struct sluice_flow *flow;
 	__u64 service; /* of each of its flows, as sluice_share.bytes_per_ns */
 	__u32 is_away;
+	__u32 pauses; /* 1: so long has the flow been quiet that its frames stay in order if it comes home */
 };
 
 static __always_inline __u64 service_of(const struct sluice_class *c)
@@ -57,6 +58,7 @@ static __always_inline int find_home(const struct refusal *x, struct home *home)
 	home->flow = &set->way[x->bucket & (SLUICE_FLOW_WAYS - 1)];
 	home->service = service_of(c);
 	home->is_away = x->outcome >= SLUICE_SPILL;
+	home->pauses = 0;
 	return 0;
 }
 
@@ -103,6 +105,8 @@ static __always_inline enum trial try_port(const struct packet *p, struct refusa
 	if (!c || (!home->is_away && (service_of(c) < home->service + home->service / 8 ||
 				      !order_holds(x, home, tx, clock->now_ns))))
 		return TRIAL_NO_WAY;
+	if (home->pauses && home->service >= service_of(c))
+		return TRIAL_NO_WAY; /* home has room again */
 	if (x->q.shadow)
 		return TRIAL_ADMITTED;
 	if (home->is_away && home->service > service_of(c) + service_of(c) / 8)
@@ -118,7 +122,7 @@ static __always_inline enum trial try_port(const struct packet *p, struct refusa
 }
 
 /* Transition row of the port to ask: the next of the list; for a flow that is away only the one where it is. -1 = none. */
-static __always_inline __s64 next_row(struct refusal *x, const struct home *home)
+static __always_inline __s64 next_row(struct refusal *x, struct home *home, __u64 now)
 {
 	const struct sluice_transition *t = bpf_map_lookup_elem(&sl_transitions, &x->row);
 	__u32 where = home->is_away ? SLUICE_AWAY_WHERE(home->flow->away) : x->detour.where + 1;
@@ -126,6 +130,8 @@ static __always_inline __s64 next_row(struct refusal *x, const struct home *home
 	if (!t || !where || where > t->overflow_count || where > SLUICE_MAX_OVERFLOW)
 		return -1;
 	x->detour.where = where;
+	home->pauses = home->is_away &&
+		       ((SLUICE_AWAY_TICK(now) - home->flow->away) & SLUICE_AWAY_TICK(~0ull)) >= t->flowlet;
 	return x->row / SLUICE_MAX_TRANSITIONS * SLUICE_MAX_TRANSITIONS + (t->overflow[where - 1] & (SLUICE_MAX_TRANSITIONS - 1));
 }
 
@@ -142,7 +148,7 @@ static __always_inline int find_detour(struct xdp_md *ctx)
 	if (!x || !clock || find_home(x, &home) || parse(ctx, &p, config.frags) != SLUICE_FORWARD ||
 	    (!config.xconnect && !p.family))
 		return XDP_PASS; /* cannot happen: the first program has just looked all of it up */
-	row = next_row(x, &home);
+	row = next_row(x, &home, clock->now_ns);
 	x->trial = row < 0 ? TRIAL_NO_WAY : try_port(&p, x, &home, row, clock);
 	if (x->trial != TRIAL_ADMITTED && row >= 0 && !home.is_away)
 		bpf_tail_call(ctx, &sl_ways, SLUICE_DETOUR);

@@ -321,14 +321,15 @@ SLUICE_INLINE int sluice_spill_drained(__u64 age, const struct sluice_port *port
 	return since < SLUICE_AWAY_TICK(~0ull) << 17 && age > (since >> 17) + 1;
 }
 
-/* A flow whose frames went another way stays there while frames of it may still be on that way. */
+/* A flow whose frames went another way stays there while frames of it may still be on that way. Of one that was rerouted
+ * bpf_ingress/reroute.h decides, which knows how both ports serve their flows. */
 SLUICE_INLINE int sluice_stays_away(struct sluice_flow *f, const struct sluice_rows *rows, __u64 now)
 {
 	__u64 age = (SLUICE_AWAY_TICK(now) - f->away) & SLUICE_AWAY_TICK(~0ull);
 
-	if (SLUICE_AWAY_WHERE(f->away) == SLUICE_AWAY_SPILL && rows->port->spill_drained_ns ?
-		    !sluice_spill_drained(age, rows->port, now) :
-		    age < rows->flowlet)
+	if (SLUICE_AWAY_WHERE(f->away) != SLUICE_AWAY_SPILL)
+		return 1;
+	if (rows->port->spill_drained_ns ? !sluice_spill_drained(age, rows->port, now) : age < rows->flowlet)
 		return 1;
 	f->away = 0;
 	return 0;

@@ -86,6 +86,10 @@ TEST_P(Reroute, AFlowThatIsAwayStaysUntilAPause) {
     serve(1000, 100);
     expect_rerouted(f);
     flow->away = SLUICE_AWAY(1, monotonic_now_ns() - 30 * kMs); // flowlet: 20ms
+    serve(100, 1000);
+    expect_rerouted(f); // home is full: a pause alone is no reason
+    flow->away = SLUICE_AWAY(1, monotonic_now_ns() - 30 * kMs);
+    serve(1000, 100);
     EXPECT_EQ(run(f).outcome, SLUICE_FORWARD);
     EXPECT_EQ(SLUICE_AWAY_WHERE(flow->away), 0);
 }
