@@ -250,6 +250,8 @@ int BPF_PROG(sluice_devmap_xmit, const struct net_device *from_dev, const struct
 	tx = tx_of(port_id, cpu);
 	if (!port || !tx)
 		return 0;
+	if (tx->head == tx->tail)
+		return 0; /* nothing of ours: another program's frames, or those of the instance before this one */
 	taken = sent > 0 ? sent : 0;
 	frames = taken + (drops > 0 ? drops : 0);
 	now = refresh_clock(clock, frames);

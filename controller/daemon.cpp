@@ -31,10 +31,27 @@ Handlers Daemon::handlers() {
 
 Result<> Daemon::install(const CompiledPolicy &policy) {
     std::lock_guard lock(maps_mutex_);
-    if (auto r = loop_->apply(policy); !r)
+    const uint64_t instances = dataplane_->instances();
+    // What is slow comes first, beside the running policy.
+    if (auto r = dataplane_->prepare(policy).and_then([&] { return loop_->apply(policy); }); !r)
         return r;
     drops_->use(policy, dataplane_->class_base());
+    if (dataplane_->instances() == instances)
+        return {};
+    spdlog::info("{}", dataplane_->history());
+    device_names_.clear();
+    for (const auto &port : policy.source.ports)
+        device_names_.insert(port.device);
+    event_thread_ = {};
+    if (auto r = events_->open(dataplane_->events_fd()); !r)
+        spdlog::error("{}", to_string(r.error())); // the policy is in force; its drops go unexplained
+    read_events();
+    wake_.raise();
     return {};
+}
+
+void Daemon::read_events() {
+    event_thread_ = std::jthread([this](const std::stop_token &stop) { events_->run(stop); });
 }
 
 Result<> Daemon::start() {
@@ -46,6 +63,8 @@ Result<> Daemon::start() {
     if (!dataplane)
         return tl::unexpected(dataplane.error());
     dataplane_ = std::move(*dataplane);
+    if (!dataplane_->history().empty())
+        spdlog::info("{}", dataplane_->history());
     loop_ = std::make_unique<Loop>(*dataplane_, policy, wake_);
     events_ = std::make_unique<EventReader>([this] { wake_.raise(); });
     if (auto r = events_->open(dataplane_->events_fd()); !r)
@@ -63,11 +82,11 @@ Result<> Daemon::start() {
     if (auto r = server_->start(); !r)
         return r;
     loop_->tick(monotonic_ns()); // shares are published before the first frame asks for them
-    event_thread_ = std::jthread([this](const std::stop_token &stop) { events_->run(stop); });
+    read_events();
     drops_thread_ = std::jthread([this](const std::stop_token &stop) { drops_->run(stop); });
     history_thread_ = std::jthread([this](const std::stop_token &stop) { history_->run(stop); });
     loop_thread_ = std::jthread([this](const std::stop_token &stop) { loop_->run(stop); });
-    if (auto attached = dataplane_->attach(); !attached)
+    if (auto attached = loop_->attach(); !attached)
         return attached;
     attached_ = true;
     policy_.started([this](const CompiledPolicy &next) { return install(next); });

@@ -37,7 +37,7 @@ class Daemon {
 
     // Loads the policy and the programs, starts everything, attaches last.
     Result<> start();
-    // Detaches first; safe to call twice.
+    // Pinned programs stay attached, others go. Safe to call twice.
     void stop();
 
     // Any thread. A file that is not good changes nothing.
@@ -47,6 +47,7 @@ class Daemon {
   private:
     Handlers handlers();
     Result<> install(const CompiledPolicy &policy);
+    void read_events();
     // Follows the devices; returns those to watch.
     WatchedDevices look_at_world();
 

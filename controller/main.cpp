@@ -15,6 +15,7 @@
 #include "confine/syscall_filter.hpp"
 #include "core/exit_code.hpp"
 #include "daemon.hpp"
+#include "dataplane/xdp_query.hpp"
 #include "watchdog.hpp"
 
 namespace {
@@ -75,17 +76,29 @@ int main(int argc, char **argv) {
     app.add_option("--egress-hook", hook, "what reads the TX ring")
         ->check(CLI::IsMember({"tracepoint", "devmap"}))
         ->capture_default_str();
+    options.dataplane.pin_path = "/sys/fs/bpf/sluice";
+    app.add_option("--pin-path", options.dataplane.pin_path,
+                   "folder in a BPF file system that keeps programs and maps while no daemon runs")
+        ->capture_default_str();
+    bool ephemeral = false;
+    app.add_flag("--ephemeral", ephemeral, "pin nothing: the data path ends with the daemon");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &e) {
         return app.exit(e) == 0 ? 0 : static_cast<int>(sluice::ExitCode::usage);
     }
+    if (ephemeral)
+        options.dataplane.pin_path.clear();
     options.dataplane.hook = hook == "devmap" ? sluice::Hook::devmap : sluice::Hook::tracepoint;
     spdlog::set_default_logger(spdlog::stderr_logger_mt("sluiced"));
     const sigset_t signals = block_signals();
 
+    sluice::note_xdp_programs();
     if (auto dropped = sluice::drop_privileges(
-            {user, {options.state_dir, folder_of(options.server.control_socket)}, pause, before_6_2()});
+            {user,
+             {options.state_dir, folder_of(options.server.control_socket), options.dataplane.pin_path},
+             pause,
+             before_6_2()});
         !dropped) {
         spdlog::error("{}", sluice::to_string(dropped.error()));
         return static_cast<int>(sluice::exit_code_of(dropped.error().kind));
@@ -105,7 +118,7 @@ int main(int argc, char **argv) {
         daemon.reload();
     watchdog.reset();
     sd_notify(0, "STOPPING=1");
-    spdlog::info("detaching");
+    spdlog::info(ephemeral ? "detaching" : "ends; the data path goes on, `sluicectl unload` ends it");
     daemon.stop();
     return 0;
 }

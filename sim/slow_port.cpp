@@ -38,10 +38,10 @@ class SlowPort::Memory final : public Dataplane {
         maps_.flows = MappedArray<sluice_flow_set>::in_memory(kFlows / SLUICE_FLOW_WAYS);
         maps_.flow_info = MappedArray<sluice_flow_info>::in_memory(kFlows);
         maps_.touched = MappedArray<uint64_t>::in_memory(kFlows / 64);
-        maps_.class_counts = MappedArray<sluice_class_count>::in_memory(2 * policy.class_count);
-        maps_.delays = MappedArray<sluice_delays>::in_memory(2 * policy.class_count);
-        maps_.port_counts = MappedArray<sluice_port_count>::in_memory(SLUICE_MAX_PORTS);
-        maps_.tx = MappedArray<sluice_tx>::in_memory(SLUICE_MAX_PORTS);
+        maps_.class_counts = MappedArray<sluice_class_count>::in_memory(2 * 2 * policy.class_count);
+        maps_.delays = MappedArray<sluice_delays>::in_memory(2 * 2 * policy.class_count);
+        maps_.port_counts = MappedArray<sluice_port_count>::in_memory(2 * SLUICE_MAX_PORTS);
+        maps_.tx = MappedArray<sluice_tx>::in_memory(2 * SLUICE_MAX_PORTS);
         maps_.rings = MappedArray<sluice_ring>::in_memory(SLUICE_MAX_PORTS);
         clocks_ = MappedArray<sluice_clock>::in_memory(1);
         maps_.control[0].flow_mask = kFlows / SLUICE_FLOW_WAYS - 1;

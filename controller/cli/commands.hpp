@@ -58,6 +58,8 @@ ExitCode run_confirm(const Context &context);
 ExitCode run_rollback(const Context &context);
 // What `file` would change; empty = the policy file of the daemon.
 ExitCode run_plan(const Context &context, const std::string &file);
+// Takes the data path away that sluiced left pinned.
+ExitCode run_unload(const Context &context, const std::string &pin_path);
 ExitCode run_schema(const Context &context);
 ExitCode run_version(const Context &context);
 

@@ -15,6 +15,7 @@ using namespace sluice;
 struct Arguments {
     std::string control_socket = "/run/sluice/control.sock";
     std::string bundle = "sluice-support.tar.gz";
+    std::string pin_path = "/sys/fs/bpf/sluice";
     std::string format = "text";
     std::vector<std::string> files;
     double watch_s = 0; // 0 = once
@@ -121,6 +122,12 @@ void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
         "sluicectl plan\n  sluicectl plan new.yaml -o json",
         [&](const Context &c) { return run_plan(c, arguments.plan); })
         ->add_option("FILE", arguments.plan, "Policy file; the one of the daemon where not given");
+    add("unload", "Take away the data path that a sluiced which has ended left in place",
+        "systemctl stop sluiced && sluicectl unload",
+        [&](const Context &c) { return run_unload(c, arguments.pin_path); })
+        ->add_option("--pin-path", arguments.pin_path, "As given to sluiced")
+        ->type_name("FOLDER")
+        ->capture_default_str();
     add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",
         run_schema);
     add("support-bundle", "Collect what is needed to judge this host from afar into one archive",

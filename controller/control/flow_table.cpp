@@ -47,6 +47,18 @@ void FlowTable::list(Maps &maps, uint32_t bucket) {
     by_class_[class_id].push_back({bucket, 0});
 }
 
+void FlowTable::adopt(Maps &maps, uint32_t first, uint32_t count) {
+    for (uint32_t bucket = 0; bucket < listed_.size(); bucket++) {
+        const sluice_flow &flow = maps.flow(bucket);
+        if (!__atomic_load_n(&flow.listed, __ATOMIC_RELAXED))
+            continue;
+        if (flow.class_id >= first && flow.class_id < first + count)
+            list(maps, bucket);
+        else
+            __atomic_store_n(&maps.flow(bucket).listed, uint8_t{0}, __ATOMIC_RELAXED);
+    }
+}
+
 void FlowTable::unlist(Maps &maps, uint32_t bucket) {
     listed_[bucket] = false;
     listed_count_--;

@@ -17,6 +17,9 @@ class FlowTable {
   public:
     explicit FlowTable(const Maps &maps);
 
+    // Maps of an earlier controller: its buckets of the classes [first, first + count) are listed from now
+    // on, others are free.
+    void adopt(Maps &maps, uint32_t first, uint32_t count);
     // Take over the buckets that became active since the last call.
     void collect(Maps &maps);
     // Classes that have flows in use. Ids with the generation's base.

@@ -17,8 +17,8 @@ template <class T> T look(const T &counter) {
 
 uint64_t received_by(const Maps &maps, uint32_t port) {
     uint64_t frames = 0;
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
-        frames += look(maps.port_count(port, cpu).received_packets);
+    for (uint32_t row = 0; row < maps.count_rows(); row++)
+        frames += look(maps.port_count(port, row).received_packets);
     return frames;
 }
 
@@ -26,9 +26,9 @@ using Outcomes = std::array<uint64_t, SLUICE_OUTCOMES>;
 
 Outcomes outcomes_of(const Maps &maps, uint32_t port) {
     Outcomes frames{};
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+    for (uint32_t row = 0; row < maps.count_rows(); row++)
         for (size_t i = 0; i < frames.size(); i++)
-            frames[i] += look(maps.port_count(port, cpu).outcome[i]);
+            frames[i] += look(maps.port_count(port, row).outcome[i]);
     return frames;
 }
 
@@ -38,8 +38,8 @@ uint64_t sum(const Outcomes &outcomes) {
 
 uint64_t admitted_to(const Maps &maps, uint32_t port) {
     uint64_t frames = 0;
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
-        frames += look(maps.tx_of(port, cpu).admitted_packets);
+    for (uint32_t row = 0; row < maps.count_rows(); row++)
+        frames += look(maps.tx_of(port, row).admitted_packets);
     return frames;
 }
 
@@ -53,8 +53,8 @@ struct Departed {
 
 Departed departed_by(const Maps &maps, uint32_t port) {
     Departed d;
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
-        const sluice_tx &tx = maps.tx_of(port, cpu);
+    for (uint32_t row = 0; row < maps.count_rows(); row++) {
+        const sluice_tx &tx = maps.tx_of(port, row);
         d.sent += look(tx.sent_packets);
         for (size_t i = 0; i < d.drops.size(); i++)
             d.drops[i] += look(tx.drops[i]);
@@ -67,9 +67,9 @@ Departed departed_by(const Maps &maps, uint32_t port) {
 uint64_t redirected_by(const Maps &maps, uint32_t ports) {
     uint64_t frames = 0;
     for (uint32_t port = 0; port < ports; port++)
-        for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+        for (uint32_t row = 0; row < maps.count_rows(); row++)
             for (unsigned outcome : {SLUICE_FORWARD, SLUICE_MARK, SLUICE_REROUTE, SLUICE_TRIM})
-                frames += look(maps.port_count(port, cpu).outcome[outcome]);
+                frames += look(maps.port_count(port, row).outcome[outcome]);
     return frames;
 }
 

@@ -1,8 +1,8 @@
 #include "control/loop.hpp"
 
 #include <algorithm>
-#include <thread>
-#include <unordered_map>
+
+#include <sluice/phantom.h>
 
 #include "core/clock.hpp"
 
@@ -15,6 +15,7 @@ constexpr size_t kManyClasses = 64;            // busy ones, above which the tic
 constexpr double kLoopShare = 0.04;            // of a core, then
 constexpr uint64_t kMostPaced_ns = 20'000'000; // below kLateTick_s
 constexpr double kCostSmoothing = 0.1;
+constexpr double kInverse = 1ull << SLUICE_INVERSE_SHIFT;
 constexpr uint64_t kQuiet_ns = 50'000'000;    // nothing to do for so long: sleep
 constexpr uint64_t kSleep_ns = 1'000'000'000; // heartbeat while asleep
 
@@ -34,6 +35,8 @@ void WakeSignal::wait(uint64_t timeout_ns, const std::stop_token &stop) {
 
 Loop::Loop(Dataplane &dataplane, CompiledPolicy policy, WakeSignal &wake)
     : dataplane_(dataplane), policy_(std::move(policy)), wake_(wake), flows_(dataplane.maps()) {
+    if (dataplane.adopted())
+        flows_.adopt(dataplane.maps(), dataplane.class_base(), policy_.class_count);
     build_ports();
 }
 
@@ -90,6 +93,12 @@ Loop::PortRuntime Loop::build_port(uint32_t p) const {
     }
     port.tree = ShareTree(std::move(nodes));
     note_link(port);
+    // An earlier controller may have known the link.
+    if (const uint64_t inverse = dataplane_.maps().ports[p].ns_per_byte) {
+        port.capacity.link_bytes_per_s = 1e9 * kInverse / static_cast<double>(inverse);
+        port.capacity.capacity_bytes_per_s =
+            std::min(port.capacity.link_bytes_per_s, port.config.policy_bytes_per_s.value_or(1e15));
+    }
     return port;
 }
 
@@ -150,6 +159,7 @@ void Loop::tick(uint64_t now_ns) {
 // less often, so that the loop never takes more than its share of a core; a class's share of many changes
 // slowly.
 uint64_t Loop::period_ns() const {
+    std::lock_guard lock(mutex_);
     double period = static_cast<double>(kLongestTick_ns);
     size_t busy = 0;
     for (const auto &port : ports_) {
@@ -162,18 +172,25 @@ uint64_t Loop::period_ns() const {
     return static_cast<uint64_t>(period);
 }
 
+void Loop::ask_for_wake_up() {
+    std::lock_guard lock(mutex_); // apply() may exchange the maps
+    asleep_ = true;
+    __atomic_store_n(&dataplane_.maps().control[0].wake, 1u, __ATOMIC_SEQ_CST);
+}
+
+bool Loop::woken() {
+    std::lock_guard lock(mutex_);
+    sluice_control &control = dataplane_.maps().control[0];
+    control.heartbeat_ns = monotonic_ns();
+    return !__atomic_load_n(&control.wake, __ATOMIC_SEQ_CST);
+}
+
 // Ask ingress for a wake-up, look once more (a frame may have come before it saw the request), then wait.
 void Loop::fall_asleep(const std::stop_token &stop) {
-    {
-        std::lock_guard lock(mutex_);
-        asleep_ = true;
-    }
-    sluice_control &control = dataplane_.maps().control[0];
     while (!stop.stop_requested()) {
-        __atomic_store_n(&control.wake, 1u, __ATOMIC_SEQ_CST);
+        ask_for_wake_up();
         wake_.wait(kSleep_ns, stop);
-        control.heartbeat_ns = monotonic_ns();
-        if (!__atomic_load_n(&control.wake, __ATOMIC_SEQ_CST))
+        if (woken())
             break;
     }
     std::lock_guard lock(mutex_);
@@ -200,20 +217,29 @@ void Loop::run(const std::stop_token &stop) {
     }
 }
 
+Result<> Loop::attach() {
+    std::lock_guard lock(mutex_);
+    return dataplane_.attach();
+}
+
 Result<> Loop::apply(const CompiledPolicy &policy) {
     std::lock_guard lock(mutex_);
     const uint32_t old_base = dataplane_.class_base();
+    const uint64_t instances = dataplane_.instances();
     if (auto r = dataplane_.apply(policy); !r)
         return r;
-    // Programs that read the old index finish within microseconds; then the old counters stand still.
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    flows_.collect(dataplane_.maps());
-    flows_.forget_classes(dataplane_.maps(), old_base, policy_.class_count);
+    const bool same_maps = dataplane_.instances() == instances;
+    if (same_maps) {
+        flows_.collect(dataplane_.maps());
+        flows_.forget_classes(dataplane_.maps(), old_base, policy_.class_count);
+    } else {
+        flows_ = FlowTable(dataplane_.maps());
+    }
     const std::vector<PortRuntime> old = std::move(ports_);
     const CompiledPolicy old_policy = std::move(policy_);
     policy_ = policy;
     build_ports();
-    carry_over(old, old_policy);
+    carry_over(old, old_policy, same_maps);
     return {};
 }
 
@@ -223,26 +249,17 @@ const std::string &Loop::tenant_name(const CompiledPolicy &policy, const ClassRu
     return tenants ? tenants->list[c.tenant].name : nobody;
 }
 
-// Counters follow the names of port, tenant and class, what is known of the link follows the port.
-void Loop::carry_over(const std::vector<PortRuntime> &old, const CompiledPolicy &old_policy) {
-    const auto key = [this](const CompiledPolicy &policy, const ClassRuntime &c) {
-        return tenant_name(policy, c) + "/" + policy.transitions[c.transition].classes[c.index].name;
-    };
-    for (auto &port : ports_) {
+// What is known of the link follows the port; counters did so in the maps. Readings of one instance say
+// nothing about those of another.
+void Loop::carry_over(const std::vector<PortRuntime> &old, const CompiledPolicy &old_policy, bool same_maps) {
+    for (auto &port : ports_)
         for (const auto &from : old) {
-            if (from.port != port.port)
+            if (old_policy.port(from.port).name != policy_.port(port.port).name)
                 continue;
             port.capacity = from.capacity;
-            std::unordered_map<std::string, ClassTotals> before;
-            for (const auto &c : from.classes)
-                before[key(old_policy, c)].add(totals(c));
-            for (auto &c : port.classes)
-                if (const auto found = before.find(key(policy_, c)); found != before.end()) {
-                    c.carried = found->second;
-                    before.erase(found); // two transitions may have classes of one name: count once
-                }
+            if (!same_maps)
+                port.capacity.last = {};
         }
-    }
 }
 
 } // namespace sluice

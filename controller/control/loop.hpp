@@ -44,7 +44,9 @@ class Loop {
     void tick(uint64_t now_ns);
     // From one tick to the next while traffic flows.
     uint64_t period_ns() const;
-    // The dataplane has flipped to `policy`: carry state and counters over. Any thread.
+    // As dataplane.attach(); the API reads what it finds out about the ports.
+    Result<> attach();
+    // Has the dataplane go over to `policy`, and carries over what is known of the links. Any thread.
     Result<> apply(const CompiledPolicy &policy);
     // The world has moved: acts on what dataplane.look() saw. Any thread.
     Result<> follow();
@@ -72,7 +74,6 @@ class Loop {
         bool active = false;         // has flows in use
         uint64_t admitted_bytes = 0; // counters as of the last tick: admitted ...
         uint64_t refused = 0;        // ... and marks and drops of the laws
-        ClassTotals carried;         // of earlier generations
         AqmNow aqm;
     };
     // The kernel's frames beside ours, at a port with `spill`.
@@ -133,10 +134,12 @@ class Loop {
     void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
     static double guard_limit_s(const PortRuntime &port);
+    void ask_for_wake_up();
+    bool woken();
     void fall_asleep(const std::stop_token &stop);
     ClassTotals totals(const ClassRuntime &c) const;
     const CompiledClass &config_of(const ClassRuntime &c) const;
-    void carry_over(const std::vector<PortRuntime> &old, const CompiledPolicy &old_policy);
+    void carry_over(const std::vector<PortRuntime> &old, const CompiledPolicy &old_policy, bool same_maps);
     const std::string &tenant_name(const CompiledPolicy &policy, const ClassRuntime &c) const;
     ClassState class_state(const PortRuntime &port, uint32_t first, const ClassTotals &sum) const;
     void fill_classes(PortState &state, const PortRuntime &port) const;

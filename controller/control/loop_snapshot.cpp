@@ -25,9 +25,9 @@ RingState ring_state(const sluice_ring &ring, uint32_t index) {
 
 Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
     const Maps &maps = dataplane_.maps();
-    ClassTotals sum = c.carried;
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
-        const sluice_class_count &count = maps.class_count(c.id, cpu);
+    ClassTotals sum;
+    for (uint32_t row = 0; row < maps.count_rows(); row++) {
+        const sluice_class_count &count = maps.class_count(c.id, row);
         sum.admitted_bytes += count.admitted_bytes;
         sum.taken_over += count.taken_over;
         for (unsigned i = 0; i < SLUICE_CLASS_OUTCOMES; i++)
@@ -35,10 +35,11 @@ Loop::ClassTotals Loop::totals(const ClassRuntime &c) const {
         for (unsigned i = 0; i < SLUICE_WOULDS; i++)
             sum.would[i] += count.would[i];
     }
-    const sluice_delays &delays = maps.delays[c.id];
-    for (unsigned i = 0; i < SLUICE_DELAY_BUCKETS; i++)
-        sum.delays[i] += delays.bucket[i];
-    sum.delay_sum_ns += delays.sum_ns;
+    for (const size_t row : {size_t{c.id}, maps.earlier_delays(c.id)}) {
+        for (unsigned i = 0; i < SLUICE_DELAY_BUCKETS; i++)
+            sum.delays[i] += maps.delays[row].bucket[i];
+        sum.delay_sum_ns += maps.delays[row].sum_ns;
+    }
     return sum;
 }
 
@@ -139,8 +140,8 @@ namespace {
 
 DelayHistogram sojourn_of(const Maps &maps, uint32_t port) {
     DelayHistogram sum{std::vector<uint64_t>(SLUICE_DELAY_BUCKETS), 0};
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
-        const sluice_tx &tx = maps.tx_of(port, cpu);
+    for (uint32_t row = 0; row < maps.count_rows(); row++) {
+        const sluice_tx &tx = maps.tx_of(port, row);
         for (unsigned i = 0; i < SLUICE_DELAY_BUCKETS; i++)
             sum.frames[i] += tx.sojourn[i];
         sum.sum_ns += tx.sojourn_ns;
@@ -180,9 +181,9 @@ PortState Loop::port_state(uint32_t index) const {
     state.policy_rate_bytes_per_s = policy_.port(index).rate_bytes_per_s;
     std::array<uint64_t, SLUICE_OUTCOMES> pass{};
     std::array<uint64_t, SLUICE_KDROPS> drops{};
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
-        const sluice_port_count &in = maps.port_count(index, cpu);
-        const sluice_tx &tx = maps.tx_of(index, cpu);
+    for (uint32_t row = 0; row < maps.count_rows(); row++) {
+        const sluice_port_count &in = maps.port_count(index, row);
+        const sluice_tx &tx = maps.tx_of(index, row);
         state.received_packets += in.received_packets;
         state.received_bytes += in.received_bytes;
         state.sent_packets += tx.sent_packets;
@@ -191,9 +192,10 @@ PortState Loop::port_state(uint32_t index) const {
             pass[i] += in.outcome[i];
         for (unsigned i = 0; i < SLUICE_KDROPS; i++)
             drops[i] += tx.drops[i];
-        if (maps.ring(index, cpu).produced)
-            state.rings.push_back(ring_state(maps.ring(index, cpu), cpu));
     }
+    for (uint32_t ring = 0; ring < maps.cpus; ring++)
+        if (maps.ring(index, ring).produced)
+            state.rings.push_back(ring_state(maps.ring(index, ring), ring));
     for (unsigned i = SLUICE_CLASS_OUTCOMES; i < SLUICE_OUTCOMES; i++)
         state.passed.push_back({std::string(outcome_name(i)), pass[i]});
     for (unsigned i = 0; i < SLUICE_KDROPS; i++)

@@ -23,8 +23,8 @@ void Loop::observe_slow_path(PortRuntime &port, RingObservation &ring, uint64_t 
     const Maps &maps = dataplane_.maps();
     SlowFlow &slow = port.slow;
     uint64_t packets = 0, bytes = 0, sent = 0;
-    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++) {
-        const sluice_tx &tx = maps.tx_of(port.port, cpu);
+    for (uint32_t row = 0; row < maps.count_rows(); row++) {
+        const sluice_tx &tx = maps.tx_of(port.port, row);
         packets += tx.slow_packets;
         bytes += tx.slow_bytes;
         sent += tx.sent_bytes;
@@ -88,9 +88,9 @@ void Loop::fill_slow_path(PortState &state, uint32_t port) const {
         return;
     const SpillPath::State now = spill->state();
     uint64_t packets = 0, bytes = 0;
-    for (uint32_t cpu = 0; cpu < dataplane_.maps().cpus; cpu++) {
-        packets += dataplane_.maps().tx_of(port, cpu).slow_packets;
-        bytes += dataplane_.maps().tx_of(port, cpu).slow_bytes;
+    for (uint32_t row = 0; row < dataplane_.maps().count_rows(); row++) {
+        packets += dataplane_.maps().tx_of(port, row).slow_packets;
+        bytes += dataplane_.maps().tx_of(port, row).slow_bytes;
     }
     state.slow_packets = packets;
     state.slow_bytes = bytes;

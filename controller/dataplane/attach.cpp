@@ -4,6 +4,8 @@
 #include <cstring>
 #include <linux/if_link.h>
 
+#include "dataplane/xdp_query.hpp"
+
 namespace sluice {
 
 Result<std::vector<Fd>> attach_tracepoints(const Instance &instance) {
@@ -34,18 +36,24 @@ Result<Fd> attach_xdp(const Fd &program, PortFacts &facts) {
         Fd link(bpf_link_create(program.get(), static_cast<int>(facts.dev.ifindex), BPF_XDP, &opts));
         err = errno;
         if (link) {
-            facts.xdp_mode = mode.name;
-            if (std::strcmp(mode.name, "generic") == 0)
-                facts.degraded = "driver " + facts.dev.driver + " has no native XDP: generic mode, slow";
+            note_xdp_mode(facts, mode.name);
             return link;
         }
-        if (err == EBUSY)
+        if (err == EBUSY || err == EEXIST) // EEXIST: there is one in the other mode
             break;
     }
-    return fail_errno(err, "attach XDP to " + facts.dev.name,
-                      err == EBUSY
-                          ? "another XDP program is there; see `bpftool net show dev " + facts.dev.name + "`"
-                          : "");
+    const std::string other = describe_xdp(facts.dev.ifindex);
+    if (other.empty())
+        return fail_errno(err, "attach XDP to " + facts.dev.name);
+    return fail_busy("attach XDP to " + facts.dev.name + ": another XDP program is there and stays: " + other,
+                     "detach it with the tool that attached it (`bpftool net show dev " + facts.dev.name +
+                         "`); if it is of an earlier sluiced: `sluicectl unload`");
+}
+
+void note_xdp_mode(PortFacts &facts, const char *mode) {
+    facts.xdp_mode = mode;
+    if (std::strcmp(mode, "generic") == 0)
+        facts.degraded = "driver " + facts.dev.driver + " has no native XDP: generic mode, slow";
 }
 
 } // namespace sluice

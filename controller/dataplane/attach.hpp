@@ -14,4 +14,6 @@ Result<std::vector<Fd>> attach_tracepoints(const Instance &instance);
 // `facts`.
 Result<Fd> attach_xdp(const Fd &program, PortFacts &facts);
 
+void note_xdp_mode(PortFacts &facts, const char *mode); // as xdp_mode() says
+
 } // namespace sluice

@@ -1,325 +1,397 @@
 #include "dataplane/dataplane.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <optional>
+#include <thread>
 #include <utility>
 
-#include "dataplane/attach.hpp"
+#include "core/clock.hpp"
+#include "dataplane/carry.hpp"
 #include "dataplane/fill.hpp"
 #include "dataplane/follow.hpp"
-#include "dataplane/load.hpp"
-#include "dataplane/pass_program.hpp"
-#include "dataplane/pause_sender.hpp"
+#include "dataplane/pin_folder.hpp"
+#include "dataplane/pins.hpp"
 #include "dataplane/port_health.hpp"
-#include "dataplane/slow_path.hpp"
+#include "dataplane/swap.hpp"
+#include "dataplane/xdp_query.hpp"
 
 namespace sluice {
 namespace {
 
-// One fast port: its program, with its constants, and what keeps it attached.
-struct IngressPort {
-    uint32_t port = 0;
-    Fd program;
-    Fd link;                  // detaches when closed
-    uint32_t attached_to = 0; // ifindex
-    bool stale = false;       // its constants no longer hold
-};
-
-// Ports that frames come from, in the order of the policy.
-std::vector<uint32_t> ingress_ports(const CompiledPolicy &policy) {
-    std::vector<uint32_t> out;
-    for (const auto &t : policy.transitions)
-        out.insert(out.end(), t.from.begin(), t.from.end());
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
-    return out;
-}
+// Programs that read the old index, or old programs, finish within microseconds, a NAPI poll within
+// milliseconds; then the old counters stand still.
+constexpr auto kLastRead = std::chrono::milliseconds(2), kLastFrame = std::chrono::milliseconds(10);
 
 class LoadedDataplane final : public Dataplane {
   public:
     explicit LoadedDataplane(const Options &options) : options_(options) {}
+    ~LoadedDataplane() override;
 
     Result<> open(const CompiledPolicy &policy);
     Result<> attach() override;
+    Result<> prepare(const CompiledPolicy &policy) override;
     Result<> apply(const CompiledPolicy &policy) override;
     Result<bool> look() override;
     Result<> follow() override;
     Result<> sample(uint32_t port) override;
     Result<> pause(uint32_t port, uint16_t quanta) override;
-    SpillPath *spill(uint32_t port) override { return spills_[port].get(); }
-    Maps &maps() override { return maps_; }
-    const std::vector<PortFacts> &ports() const override { return facts_; }
-    int events_fd() const override { return instance_.map("sl_events"); }
-    uint32_t generation() const override { return maps_.control[0].generation; }
+    SpillPath *spill(uint32_t port) override;
+    Maps &maps() override { return active_.maps; }
+    const std::vector<PortFacts> &ports() const override { return active_.wiring.ports; }
+    int events_fd() const override { return active_.instance.map("sl_events"); }
+    uint32_t generation() const override { return active_.maps.control[0].generation; }
     Hook hook() const override { return options_.hook; }
+    uint64_t instances() const override { return instances_; }
+    bool adopted() const override { return adopted_; }
+    std::string history() const override { return history_; }
 
   private:
-    Result<> load_programs(const CompiledPolicy &policy);
-    Result<> fill(const CompiledPolicy &policy);
-    Result<> open_slow_paths();
-    Result<> open_pause(uint32_t port);
-    Result<> put_in_place(IngressPort &in);
+    Result<> open_pins(const CompiledPolicy &policy, const Wiring &wiring);
+    Result<DataPath> build(const CompiledPolicy &policy, Wiring wiring) const;
+    Result<> fill(DataPath &path, const CompiledPolicy &policy) const;
+    Result<> adopt(const CompiledPolicy &policy, Wiring wiring);
+    Result<> attach_adopted();
+    Result<> flip(const CompiledPolicy &policy);
+    Result<> exchange(DataPath &next, DataPath &old, const CompiledPolicy &policy);
+    Result<> bring_in(DataPath &next, DataPath &old, const CompiledPolicy &policy);
+    void carry(DataPath &next, const DataPath &old) const;
     Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
-    void attach_pass_programs();
-    void note_health();
+    Result<> pin_again();
+    static void note_health(DataPath &path, const CompiledPolicy &policy);
 
     Options options_;
+    std::optional<PinFolder> pins_;
     CompiledPolicy loaded_;
-    std::vector<PortFacts> facts_;
-    Instance instance_;
-    Maps maps_;
-    std::vector<Fd> tracepoints_;
-    std::vector<std::unique_ptr<SpillPath>> spills_; // by port
-    std::vector<SlowPath> slow_paths_;
-    std::map<uint32_t, PauseSender> pauses_; // by port
-    std::vector<IngressPort> ingress_;
-    std::map<uint32_t, Fd> pass_links_; // by ifindex: slow ports whose driver wants a program
-    std::vector<PortFacts> seen_;       // by look(), not acted on yet
-    bool unfinished_ = false;           // follow() failed: the next look shall try again
+    DataPath active_; // in force, or to be so with attach()
+    DataPath before_; // of an earlier daemon, until attach()
+    bool adopted_ = false, attached_ = false;
+    uint64_t instances_ = 1;
+    std::string history_;
+
+    std::vector<PortFacts> seen_; // by look(), not acted on yet
+    bool unfinished_ = false;     // follow() failed: the next look shall try again
+
+    // what prepare() found for the policy of this hash
+    std::optional<uint64_t> prepared_for_;
+    std::optional<DataPath> prepared_; // none: the instance in force will do
 };
 
-Result<> LoadedDataplane::load_programs(const CompiledPolicy &policy) {
-    const int possible = libbpf_num_possible_cpus();
-    if (possible <= 0)
-        return fail_errno(possible, "count the possible CPUs");
-    const auto cpus = static_cast<uint32_t>(possible);
-    const auto &ports = policy.source.ports;
-    const bool slow_path =
-        std::any_of(ports.begin(), ports.end(), [](const Port &p) { return p.spill.has_value(); });
-    auto instance = load_egress(facts_, map_sizes(policy, cpus), options_.hook, slow_path);
-    if (!instance)
-        return tl::unexpected(instance.error());
-    instance_ = std::move(*instance);
-    auto maps = map_arrays(instance_, cpus);
-    if (!maps)
-        return tl::unexpected(maps.error());
-    maps_ = std::move(*maps);
-    for (uint32_t port : ingress_ports(policy)) {
-        auto program = load_ingress(instance_, policy, port, facts_, cpus);
-        if (!program)
-            return tl::unexpected(program.error());
-        ingress_.push_back({port, std::move(*program), Fd()});
-    }
-    return {};
+LoadedDataplane::~LoadedDataplane() {
+    if (pins_ && (attached_ || adopted_))
+        active_.leave();
 }
 
-Result<> LoadedDataplane::fill(const CompiledPolicy &policy) {
+// What the API tells about ports, once programs are attached.
+void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) {
+    for (uint32_t i = 0; i < path.ports().size(); i++)
+        path.ports()[i].degraded = port_health(path.ports()[i], policy.port(i), role_of(policy, i));
+}
+
+Result<> LoadedDataplane::fill(DataPath &path, const CompiledPolicy &policy) const {
     bpf_map_info info{};
     uint32_t length = sizeof(info);
-    if (int err = bpf_obj_get_info_by_fd(instance_.map("sl_devmap"), &info, &length))
+    if (int err = bpf_obj_get_info_by_fd(path.instance.map("sl_devmap"), &info, &length))
         return fail_errno(err, "ask for the id of the devmap");
-    maps_.control[0].abi_version = SLUICE_ABI_VERSION;
-    maps_.control[0].devmap_id = info.id;
-    maps_.control[0].sample_rate = options_.event_rate;
-    fill_ports(maps_, policy, facts_);
-    maps_.control[0].flow_mask = static_cast<uint32_t>(maps_.flows.size()) - 1;
-    return fill_generation(instance_, maps_, policy, 0).and_then([&] {
-        return fill_devmap(instance_, policy, facts_);
+    sluice_control &control = path.maps.control[0];
+    control.abi_version = SLUICE_ABI_VERSION;
+    control.devmap_id = info.id;
+    control.sample_rate = options_.event_rate;
+    control.flow_mask = static_cast<uint32_t>(path.maps.flows.size()) - 1;
+    control.heartbeat_ns = monotonic_ns();
+    fill_ports(path.maps, policy, path.ports());
+    return fill_generation(path.instance, path.maps, policy, 0).and_then([&] {
+        return fill_devmap(path.instance, policy, path.ports());
     });
+}
+
+Result<DataPath> LoadedDataplane::build(const CompiledPolicy &policy, Wiring wiring) const {
+    DataPath path;
+    path.wiring = std::move(wiring);
+    path.identity = identity(policy, path.wiring, options_.hook);
+    auto instance =
+        load_egress(path.wiring, map_sizes(policy, path.wiring), options_.hook, has_spill(policy));
+    if (!instance)
+        return tl::unexpected(instance.error());
+    path.instance = std::move(*instance);
+    auto maps = map_arrays(path.instance, path.wiring.cpus);
+    if (!maps)
+        return tl::unexpected(maps.error());
+    path.maps = std::move(*maps);
+    for (uint32_t port : ingress_ports(policy)) {
+        auto program = load_ingress(path.instance, policy, port, path.wiring);
+        if (!program)
+            return tl::unexpected(program.error());
+        IngressPort in;
+        in.port = port;
+        in.ifindex = path.ports()[port].missing ? 0 : path.ports()[port].dev.ifindex;
+        in.program = std::move(*program);
+        path.ingress.push_back(std::move(in));
+    }
+    if (auto r = fill(path, policy); !r)
+        return tl::unexpected(r.error());
+    return path;
+}
+
+Result<> LoadedDataplane::open_pins(const CompiledPolicy &policy, const Wiring &wiring) {
+    auto folder = PinFolder::open(options_.pin_path);
+    if (!folder)
+        return tl::unexpected(folder.error());
+    pins_.emplace(std::move(*folder));
+    const auto current = pins_->current();
+    pins_->keep_only(current.value_or("")); // others never came into force
+    if (!current)
+        return {};
+    before_ = read_pins(*current);
+    if (!before_.ingress.empty() && before_.wiring.netns != wiring.netns)
+        return fail_busy(
+            "the data path pinned in " + options_.pin_path + " serves another network namespace",
+            "give this sluiced another --pin-path, or end that data path with `sluicectl unload`");
+    const auto fits = check_adoptable(before_, policy, wiring, identity(policy, wiring, options_.hook));
+    adopted_ = fits.has_value();
+    history_ = (adopted_ ? "goes on with the data path pinned in " : "replaces the data path pinned in ") +
+               current->string() + (adopted_ ? "" : ": " + fits.error().what);
+    return {};
 }
 
 Result<> LoadedDataplane::open(const CompiledPolicy &policy) {
-    auto facts = query_ports(policy.source);
-    if (!facts)
-        return tl::unexpected(facts.error());
-    facts_ = std::move(*facts);
-    spills_.resize(facts_.size());
+    auto wiring = survey(policy.source, nullptr, nullptr);
+    if (!wiring)
+        return tl::unexpected(wiring.error());
+    if (!options_.pin_path.empty())
+        if (auto r = open_pins(policy, *wiring); !r)
+            return r;
+    if (adopted_)
+        return adopt(policy, std::move(*wiring));
     loaded_ = policy;
-    return load_programs(policy).and_then([&] { return fill(policy); }).and_then([&] {
-        return open_slow_paths();
-    });
+    auto built = build(policy, std::move(*wiring));
+    if (!built)
+        return tl::unexpected(built.error());
+    active_ = std::move(*built);
+    carry(active_, before_);
+    return {};
 }
 
-// Qdisc and tc program of the ports with `spill`, packet socket of those with `pause`.
-Result<> LoadedDataplane::open_slow_paths() {
-    for (uint32_t i = 0; i < facts_.size(); i++) {
-        const Port &port = loaded_.port(i);
-        if (auto opened = port.pause ? open_pause(i) : Result<>(); !opened)
-            return opened;
-        if (!port.spill || !port.rate_bytes_per_s)
-            continue;
-        const SpillQdisc::Config config{.ifindex = facts_[i].dev.ifindex,
-                                        .device = facts_[i].dev.name,
-                                        .queue = *port.spill,
-                                        .overhead = port.overhead.bytes,
-                                        .mtu_bytes = facts_[i].dev.mtu + 14 + port.overhead.bytes};
-        auto spill = SpillPath::open(config, maps_.ports[i], *port.rate_bytes_per_s);
-        if (!spill)
-            return tl::unexpected(spill.error());
-        spills_[i] = std::move(*spill);
-        auto slow_path = SlowPath::attach(instance_.slow_path, facts_[i].dev);
-        if (!slow_path)
-            return tl::unexpected(slow_path.error());
-        slow_paths_.push_back(std::move(*slow_path));
-    }
+Result<> LoadedDataplane::adopt(const CompiledPolicy &policy, Wiring wiring) {
+    active_ = std::move(before_);
+    before_ = DataPath();
+    active_.wiring = std::move(wiring);
+    active_.maps.control[0].sample_rate = options_.event_rate;
+    loaded_ = policy;
+    if (active_.maps.control[0].policy_hash[generation()] != policy_hash(policy))
+        return flip(policy);
+    fill_ports(active_.maps, policy, active_.ports());
     return {};
+}
+
+Result<> LoadedDataplane::attach_adopted() {
+    for (const IngressPort &in : active_.ingress)
+        active_.ports()[in.port].xdp_mode = xdp_mode(in.ifindex);
+    DataPath left = std::move(active_);
+    active_ = DataPath();
+    active_.pins = left.pins;
+    active_.identity = left.identity;
+    active_.wiring = std::move(left.wiring);
+    active_.instance = std::move(left.instance);
+    active_.maps = std::move(left.maps);
+    active_.tracepoints = std::move(left.tracepoints);
+    active_.ingress = std::move(left.ingress);
+    return open_side_paths(active_, left, loaded_)
+        .and_then([&] { return serve_ports(active_.instance, loaded_, active_.ports()); })
+        .and_then([&] { return pin_again(); })
+        .map([&] { detach_others(active_, left); });
 }
 
 Result<> LoadedDataplane::attach() {
-    auto tracepoints = attach_tracepoints(instance_);
-    if (!tracepoints)
-        return tl::unexpected(tracepoints.error());
-    tracepoints_ = std::move(*tracepoints);
-    attach_pass_programs();
-    if (auto r = serve_ports(instance_, loaded_, facts_); !r)
+    auto done = adopted_ ? attach_adopted() : exchange(active_, before_, loaded_);
+    before_ = DataPath();
+    attached_ = done.has_value();
+    if (done)
+        note_health(active_, loaded_);
+    return done;
+}
+
+// Sets, adds nothing: what was carried before the swap is carried again when the last frame is counted.
+void LoadedDataplane::carry(DataPath &next, const DataPath &old) const {
+    if (!old.has_counters())
+        return;
+    carry_classes(old.maps, old.maps.control[0].generation * old.maps.class_rows(), next.maps, 0);
+    carry_ports(old.maps, next.maps);
+}
+
+// Everything of `next` is pinned before it comes into force: whoever looks finds a whole instance, the old or
+// the new one.
+Result<> LoadedDataplane::bring_in(DataPath &next, DataPath &old, const CompiledPolicy &policy) {
+    if (auto r = serve_ports(next.instance, policy, next.ports()); !r)
         return r;
-    for (auto &in : ingress_)
-        if (auto r = put_in_place(in); !r)
+    if (auto r = open_side_paths(next, old, policy); !r)
+        return r;
+    if (pins_) {
+        auto folder = pins_->create();
+        if (!folder)
+            return tl::unexpected(folder.error());
+        next.pins = std::move(*folder);
+        if (auto r = pin_programs(next); !r)
             return r;
-    note_health();
+    }
+    if (old.has_counters()) {
+        carry(next, old);
+        const auto carried = carry_rings({old.maps, old.instance.map("sl_stamps")},
+                                         {next.maps, next.instance.map("sl_stamps")});
+        if (!carried)
+            return carried;
+    }
+    if (auto r = put_in_place(next, old); !r || !pins_)
+        return r;
+    return pin_links(next).and_then([&] { return pins_->put_in_force(next.pins); });
+}
+
+Result<> LoadedDataplane::exchange(DataPath &next, DataPath &old, const CompiledPolicy &policy) {
+    if (auto r = bring_in(next, old, policy); !r) {
+        put_back(next, old);
+        if (pins_)
+            pins_->keep_only(old.pins);
+        return r;
+    }
+    detach_others(next, old);
+    std::this_thread::sleep_for(kLastFrame);
+    carry(next, old);
+    if (pins_)
+        pins_->keep_only(next.pins);
     return {};
 }
 
-// Attaches the port's program, or exchanges it on a device that has one of ours: without a gap.
-Result<> LoadedDataplane::put_in_place(IngressPort &in) {
-    PortFacts &facts = facts_[in.port];
-    if (facts.missing)
-        return {};
-    if (in.link && in.attached_to == facts.dev.ifindex) {
-        if (int err = bpf_link_update(in.link.get(), in.program.get(), nullptr))
-            return fail_errno(err, "replace the XDP program of " + facts.dev.name);
-        return {};
+Result<> LoadedDataplane::prepare(const CompiledPolicy &policy) {
+    prepared_for_.reset();
+    prepared_.reset();
+    auto wiring = survey(policy.source, &active_.wiring, &loaded_.source);
+    if (!wiring)
+        return tl::unexpected(wiring.error());
+    if (identity(policy, *wiring, options_.hook) != active_.identity ||
+        policy.class_count > active_.maps.class_rows()) {
+        auto built = build(policy, std::move(*wiring));
+        if (!built)
+            return tl::unexpected(built.error());
+        prepared_ = std::move(*built);
     }
-    auto link = attach_xdp(in.program, facts);
-    if (!link)
-        return tl::unexpected(link.error());
-    in.link = std::move(*link);
-    in.attached_to = facts.dev.ifindex;
+    prepared_for_ = policy_hash(policy);
+    return {};
+}
+
+Result<> LoadedDataplane::flip(const CompiledPolicy &policy) {
+    Maps &m = active_.maps;
+    const uint32_t next = 1 - m.control[0].generation, old_base = class_base(), base = next * m.class_rows();
+    if (auto r = fill_generation(active_.instance, m, policy, next); !r)
+        return r;
+    carry_classes(m, old_base, m, base);
+    fill_ports(m, policy, active_.ports());
+    __atomic_store_n(&m.control[0].generation, next, __ATOMIC_RELEASE);
+    std::this_thread::sleep_for(kLastRead);
+    carry_classes(m, old_base, m, base);
+    loaded_ = policy;
+    return {};
+}
+
+Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
+    if (prepared_for_ != policy_hash(policy))
+        if (auto r = prepare(policy); !r)
+            return r;
+    prepared_for_.reset();
+    if (!prepared_)
+        return flip(policy);
+    DataPath next = std::move(*prepared_);
+    prepared_.reset();
+    if (auto r = exchange(next, active_, policy); !r)
+        return r;
+    history_ = "replaced the data path: other devices, forwarding or map sizes";
+    active_ = std::move(next);
+    loaded_ = policy;
+    instances_++;
+    note_health(active_, loaded_);
     return {};
 }
 
 Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<PortFacts> &before) {
-    if (facts_[in.port].missing) {
+    PortFacts &facts = active_.ports()[in.port];
+    if (facts.missing) {
         in.link = Fd();
         return {};
     }
-    in.stale = in.stale || needs_new_program(loaded_, in.port, before, facts_);
+    in.stale = in.stale || needs_new_program(loaded_, in.port, before, active_.ports());
     if (in.link && !in.stale)
         return {};
     if (in.stale) {
-        auto program = load_ingress(instance_, loaded_, in.port, facts_, maps_.cpus);
+        auto program = load_ingress(active_.instance, loaded_, in.port, active_.wiring);
         if (!program)
             return tl::unexpected(program.error());
         in.program = std::move(*program);
     }
-    return put_in_place(in).map([&] { in.stale = false; });
-}
-
-// Where somebody else's program is attached already, it does the same service.
-void LoadedDataplane::attach_pass_programs() {
-    for (uint32_t i = 0; i < facts_.size(); i++) {
-        PortFacts &facts = facts_[i];
-        const PortRole role = role_of(loaded_, i);
-        if (!role.to || role.from || facts.missing || facts.preflight.xmit != Ability::with_program ||
-            pass_links_.contains(facts.dev.ifindex))
-            continue;
-        if (auto link = attach_pass_program(facts.dev)) {
-            pass_links_.emplace(facts.dev.ifindex, std::move(*link));
-            facts.preflight = preflight(facts.dev);
-        }
-    }
-}
-
-void LoadedDataplane::note_health() {
-    for (uint32_t i = 0; i < facts_.size(); i++)
-        facts_[i].degraded = port_health(facts_[i], loaded_.port(i), role_of(loaded_, i));
+    return attach_ingress(in, facts).map([&] { in.stale = false; });
 }
 
 Result<bool> LoadedDataplane::look() {
-    auto seen = query_ports(loaded_.source, &facts_);
+    auto seen = query_ports(loaded_.source, &active_.ports());
     if (!seen)
         return tl::unexpected(seen.error());
     seen_ = std::move(*seen);
-    return unfinished_ || differs(facts_, seen_);
+    return unfinished_ || differs(active_.ports(), seen_);
+}
+
+// The instance is another one now: of other devices.
+Result<> LoadedDataplane::pin_again() {
+    active_.identity = identity(loaded_, active_.wiring, options_.hook);
+    if (!pins_)
+        return {};
+    return pin_programs(active_).and_then([&] { return pin_links(active_); });
 }
 
 Result<> LoadedDataplane::follow() {
-    const std::vector<PortFacts> before = std::exchange(facts_, std::move(seen_));
-    Result<> done;
-    for (uint32_t i = 0; i < facts_.size(); i++)
-        if (facts_[i].dev.ifindex != before[i].dev.ifindex)
-            for (uint32_t cpu = 0; cpu < maps_.cpus; cpu++)
-                maps_.rings[i * maps_.cpus + cpu].device = 0; // the old one's memory may be anybody's
-    std::erase_if(pass_links_, [&](const auto &entry) {
-        return std::none_of(facts_.begin(), facts_.end(),
+    std::vector<PortFacts> &facts = active_.ports();
+    const std::vector<PortFacts> before = std::exchange(facts, std::move(seen_));
+    const uint32_t cpus = active_.maps.cpus;
+    for (uint32_t i = 0; i < facts.size(); i++)
+        if (facts[i].dev.ifindex != before[i].dev.ifindex)
+            for (uint32_t cpu = 0; cpu < cpus; cpu++)
+                active_.maps.rings[i * cpus + cpu].device = 0; // the old one's memory may be anybody's
+    std::erase_if(active_.pass_links, [&](const auto &entry) {
+        return std::none_of(facts.begin(), facts.end(),
                             [&](const PortFacts &f) { return !f.missing && f.dev.ifindex == entry.first; });
     });
-    attach_pass_programs();
-    fill_ports(maps_, loaded_, facts_);
-    done = serve_ports(instance_, loaded_, facts_);
+    attach_pass_programs(active_, loaded_);
+    fill_ports(active_.maps, loaded_, facts);
+    Result<> done = serve_ports(active_.instance, loaded_, facts);
     std::map<uint32_t, std::string> trouble; // of one port, which is not the others'
-    for (auto &in : ingress_)
+    for (auto &in : active_.ingress)
         if (const auto followed = follow_ingress(in, before); !followed) {
             trouble[in.port] = to_string(followed.error());
             done = followed;
         }
-    note_health();
+    if (auto pinned = pin_again(); !pinned)
+        done = pinned;
+    note_health(active_, loaded_);
     for (const auto &[port, text] : trouble)
-        facts_[port].degraded = text;
+        facts[port].degraded = text;
     unfinished_ = !done;
     return done;
 }
 
-// Ports and forwarding are constants of the loaded programs; the rest lives in maps.
-bool same_wiring(const CompiledPolicy &a, const CompiledPolicy &b) {
-    if (a.source.ports.size() != b.source.ports.size() || a.transitions.size() != b.transitions.size())
-        return false;
-    for (size_t i = 0; i < a.source.ports.size(); i++)
-        if (a.source.ports[i].device != b.source.ports[i].device ||
-            a.source.ports[i].spill.has_value() != b.source.ports[i].spill.has_value())
-            return false;
-    for (size_t i = 0; i < a.transitions.size(); i++)
-        if (a.transitions[i].from != b.transitions[i].from || a.transitions[i].to != b.transitions[i].to ||
-            a.transitions[i].forward != b.transitions[i].forward)
-            return false;
-    return true;
-}
-
-Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
-    if (!same_wiring(policy, loaded_))
-        return fail("ports or forwarding differ from the running policy",
-                    "restart sluiced to change devices, `from`, `to`, `forward` or `spill`");
-    for (const auto &in : ingress_)
-        if (ways_of(policy, in.port) & ~ways_of(loaded_, in.port))
-            return fail("`when_full` on port " + policy.port(in.port).name +
-                            " names ways that its program was loaded without",
-                        "restart sluiced to use them");
-    const uint32_t next = 1 - maps_.control[0].generation;
-    if (policy.class_count > maps_.class_rows())
-        return fail("the policy has " + std::to_string(policy.class_count) +
-                        " classes, the loaded maps hold " + std::to_string(maps_.class_rows()),
-                    "restart sluiced to load larger maps");
-    if (auto r = fill_generation(instance_, maps_, policy, next); !r)
-        return r;
-    fill_ports(maps_, policy, facts_);
-    __atomic_store_n(&maps_.control[0].generation, next, __ATOMIC_RELEASE);
-    loaded_ = policy;
-    return {};
+SpillPath *LoadedDataplane::spill(uint32_t port) {
+    const auto found = active_.spills.find(port);
+    return found == active_.spills.end() ? nullptr : found->second.get();
 }
 
 Result<> LoadedDataplane::sample(uint32_t port) {
     sluice_sample_args args{port, 0};
     LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
-    if (int err = bpf_prog_test_run_opts(instance_.sampler.get(), &opts))
+    if (int err = bpf_prog_test_run_opts(active_.instance.sampler.get(), &opts))
         return fail_errno(err, "read the TX rings of port " + std::to_string(port));
     return {};
 }
 
 Result<> LoadedDataplane::pause(uint32_t port, uint16_t quanta) {
-    if (auto opened = open_pause(port); !opened)
-        return opened;
-    return pauses_.at(port).send(quanta);
-}
-
-// A later policy may ask for it on another port than the first one did.
-Result<> LoadedDataplane::open_pause(uint32_t port) {
-    if (pauses_.contains(port))
-        return {};
-    auto sender = PauseSender::open(facts_[port].dev);
-    if (!sender)
-        return tl::unexpected(sender.error());
-    pauses_.emplace(port, std::move(*sender));
-    return {};
+    const auto found = active_.pauses.find(port);
+    return found == active_.pauses.end() ? Result<>() : found->second.send(quanta);
 }
 
 } // namespace

@@ -20,7 +20,7 @@ void keep_reader(PortFacts &facts, const PortFacts &before) {
         return;
     facts.reader = SLUICE_READER_NONE;
     facts.trust = SLUICE_TRUST_NONE;
-    facts.reader_note = "the ring of driver " + facts.dev.driver + " is read after a restart of sluiced";
+    facts.reader_note = "the ring of driver " + facts.dev.driver + " is read after the next reload";
 }
 
 PortFacts without_device(const Port &port, const PortFacts *known) {

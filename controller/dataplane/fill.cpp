@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "core/clock.hpp"
+#include "dataplane/carry.hpp"
 
 namespace sluice {
 
@@ -17,6 +18,7 @@ void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<Port
         port.mpu = overhead.mpu;
         port.cells = overhead.cells;
         port.mtu = facts[i].dev.mtu;
+        port.name_hash = port_hash(policy, static_cast<uint32_t>(i));
         port.guard = {20'000'000, 100'000'000}; // until the control loop knows better
         port.guard_limit_ns = 100'000'000;
     }
@@ -60,18 +62,20 @@ void fill_classes(Maps &maps, const CompiledPolicy &policy, uint32_t base) {
     const uint64_t vt = first_vt();
     for (uint32_t c = 0; c < maps.class_rows(); c++) {
         maps.classes[base + c] = sluice_class{};
-        maps.delays[base + c] = sluice_delays{};
-        for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
-            maps.class_counts[(base + c) * maps.cpus + cpu] = sluice_class_count{};
+        maps.delays[base + c] = maps.delays[maps.earlier_delays(base + c)] = sluice_delays{};
+        for (uint32_t row = 0; row < maps.count_rows(); row++)
+            maps.class_counts[maps.class_row(base + c, row)] = sluice_class_count{};
         for (auto &share : maps.classes[base + c].share) { // admits all until the control loop publishes
             share.vt0 = vt;
             share.target_bytes = share.step_bytes = share.short_limit_bytes = share.limit_bytes = ~0ull >> 2;
         }
     }
-    for (const auto &t : policy.transitions)
-        for (uint32_t id = 0; id < t.class_count(); id++) {
+    for (uint32_t i = 0; i < policy.transitions.size(); i++)
+        for (uint32_t id = 0; id < policy.transitions[i].class_count(); id++) {
+            const CompiledTransition &t = policy.transitions[i];
             const CompiledClass &from = t.classes[id % t.classes.size()];
             sluice_class &to = maps.classes[base + t.first_class + id];
+            to.name_hash = class_hash(policy, i, id);
             to.mark = from.mark;
             to.law = from.aqm.law == Law::pi2 ? SLUICE_LAW_PI2 : SLUICE_LAW_CODEL;
             to.remark = from.remark;
@@ -92,6 +96,7 @@ Result<> fill_generation(const Instance &instance, Maps &maps, const CompiledPol
         image.first_class += base;
     }
     fill_classes(maps, policy, base);
+    maps.control[0].policy_hash[generation] = policy_hash(policy);
     const int trie = instance.map("sl_prefixes");
     return remove_prefixes(trie, generation).and_then([&] { return add_prefixes(trie, policy, generation); });
 }

@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <memory>
 #include <random>
-#include <sys/stat.h>
+#include <type_traits>
 
+#include "core/sha256.hpp"
 #include "dataplane/libbpf_log.hpp"
-#include "dataplane/port_readers.hpp"
 #include "egress.skel.h"
 #include "ingress.skel.h"
 
@@ -34,15 +34,12 @@ Result<> check_abi(uint32_t version, const char *object) {
 }
 
 // Which drivers' rings the programs can read, and how.
-Result<> set_readers(egress &object, std::vector<PortFacts> &ports, Hook hook) {
-    const auto readers = settle_readers(ports);
-    if (!readers)
-        return tl::unexpected(readers.error());
-    if (hook == Hook::devmap && !readers->read_by_cast)
+Result<> set_readers(egress &object, const RunningLayout &readers, Hook hook) {
+    if (hook == Hook::devmap && !readers.read_by_cast)
         return fail("the devmap egress hook needs kernel 6.2 or later", "use --egress-hook tracepoint");
-    std::copy(readers->layout.offset.begin(), readers->layout.offset.end(), object.rodata->ring_layout);
-    object.rodata->ring_readers = readers->layout.readers;
-    object.rodata->read_by_cast = readers->read_by_cast;
+    std::copy(readers.layout.offset.begin(), readers.layout.offset.end(), object.rodata->ring_layout);
+    object.rodata->ring_readers = readers.layout.readers;
+    object.rodata->read_by_cast = readers.read_by_cast;
     return {};
 }
 
@@ -53,16 +50,17 @@ Fd own(int fd) {
 
 void size_maps(egress &object, const MapSizes &sizes) {
     const auto &m = object.maps;
-    const uint32_t cpus = sizes.cpus, rows = SLUICE_MAX_PORTS * cpus;
+    // One row per CPU, and one of earlier counts (Maps).
+    const uint32_t cpus = sizes.cpus, rows = SLUICE_MAX_PORTS * cpus, counts = cpus + 1;
     bpf_map__set_max_entries(m.sl_clocks, cpus);
     bpf_map__set_max_entries(m.sl_classes, 2 * sizes.classes);
-    bpf_map__set_max_entries(m.sl_class_counts, 2 * sizes.classes * cpus);
-    bpf_map__set_max_entries(m.sl_delays, 2 * sizes.classes);
+    bpf_map__set_max_entries(m.sl_class_counts, 2 * sizes.classes * counts);
+    bpf_map__set_max_entries(m.sl_delays, 2 * 2 * sizes.classes);
     bpf_map__set_max_entries(m.sl_flows, sizes.flows / SLUICE_FLOW_WAYS);
     bpf_map__set_max_entries(m.sl_flow_info, sizes.flows);
     bpf_map__set_max_entries(m.sl_touched, sizes.flows / 64);
-    bpf_map__set_max_entries(m.sl_port_counts, rows);
-    bpf_map__set_max_entries(m.sl_tx, rows);
+    bpf_map__set_max_entries(m.sl_port_counts, SLUICE_MAX_PORTS * counts);
+    bpf_map__set_max_entries(m.sl_tx, SLUICE_MAX_PORTS * counts);
     bpf_map__set_max_entries(m.sl_rings, rows);
     bpf_map__set_max_entries(m.sl_stamps, sizes.ports * cpus);
 }
@@ -102,14 +100,13 @@ void set_egress_list(sluice_ingress_config &config, const CompiledPolicy &policy
     }
 }
 
-sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port,
-                                     const std::vector<PortFacts> &facts, uint32_t cpus) {
+// Without the seed.
+sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port, const Wiring &wiring) {
+    const std::vector<PortFacts> &facts = wiring.ports;
     sluice_ingress_config config{};
     config.port = port;
-    config.cpus = cpus;
+    config.cpus = wiring.cpus;
     config.ports = static_cast<uint32_t>(facts.size());
-    config.seed[0] = random_word();
-    config.seed[1] = random_word();
     set_egress_list(config, policy, port, facts);
     config.ways = ways_of(policy, port);
     std::copy(facts[port].dev.mac.begin(), facts[port].dev.mac.end(), config.mac);
@@ -171,32 +168,28 @@ int Instance::map(const std::string &name) const {
     return found == maps.end() ? -1 : found->second.get();
 }
 
-MapSizes map_sizes(const CompiledPolicy &policy, uint32_t cpus) {
+MapSizes map_sizes(const CompiledPolicy &policy, const Wiring &wiring) {
     constexpr uint32_t kFewestClasses = 256, kFlowsPerClass = 16, kMostFlows = 1u << 18;
     MapSizes sizes;
     sizes.ports = static_cast<uint32_t>(policy.source.ports.size());
-    sizes.cpus = cpus;
+    sizes.cpus = wiring.cpus;
     sizes.classes = std::max(kFewestClasses, std::bit_ceil(policy.class_count));
     sizes.flows = std::clamp(std::bit_ceil(kFlowsPerClass * policy.class_count), uint32_t{SLUICE_LEAST_FLOWS},
                              kMostFlows);
     return sizes;
 }
 
-Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook,
-                             bool slow_path) {
+Result<Instance> load_egress(const Wiring &wiring, const MapSizes &sizes, Hook hook, bool slow_path) {
     const Egress object(egress__open());
     if (!object)
         return fail_errno(errno, "open the egress BPF object");
     if (auto r = check_abi(object->rodata->abi_version, "egress"); !r)
         return tl::unexpected(r.error());
-    if (auto r = set_readers(*object, ports, hook); !r)
+    if (auto r = set_readers(*object, wiring.readers, hook); !r)
         return tl::unexpected(r.error());
     size_maps(*object, sizes);
     object->rodata->cpus = sizes.cpus;
-    struct stat netns {};
-    if (stat("/proc/self/ns/net", &netns) != 0)
-        return fail_errno(errno, "stat /proc/self/ns/net", "mount /proc");
-    object->rodata->netns = static_cast<uint32_t>(netns.st_ino);
+    object->rodata->netns = wiring.netns;
     object->rodata->devmap_hook = hook == Hook::devmap;
     bpf_program__set_autoload(object->progs.sluice_devmap_frame, hook == Hook::devmap);
     bpf_program__set_autoload(object->progs.sluice_slow_path, slow_path);
@@ -206,6 +199,60 @@ Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &size
     Instance instance;
     take_descriptors(instance, *object);
     return instance;
+}
+
+namespace {
+
+// Of both BPF objects, instructions and types: another build is another identity.
+std::string build_hash() {
+    size_t in_size = 0, out_size = 0;
+    const auto *in = static_cast<const char *>(ingress__elf_bytes(&in_size));
+    const auto *out = static_cast<const char *>(egress__elf_bytes(&out_size));
+    return sha256_hex({in, in_size}) + sha256_hex({out, out_size});
+}
+
+template <class T> void append(std::string &text, const T &value) {
+    static_assert(std::has_unique_object_representations_v<T>, "padding has no value");
+    text.append(reinterpret_cast<const char *>(&value), sizeof(value));
+}
+
+} // namespace
+
+std::vector<uint32_t> ingress_ports(const CompiledPolicy &policy) {
+    std::vector<uint32_t> out;
+    for (const auto &t : policy.transitions)
+        out.insert(out.end(), t.from.begin(), t.from.end());
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
+bool has_spill(const CompiledPolicy &policy) {
+    const auto &ports = policy.source.ports;
+    return std::any_of(ports.begin(), ports.end(), [](const Port &p) { return p.spill.has_value(); });
+}
+
+std::string identity(const CompiledPolicy &policy, const Wiring &wiring, Hook hook) {
+    static const std::string build = build_hash();
+    std::string text = build + (hook == Hook::devmap ? "devmap" : "tracepoint");
+    append(text, wiring.netns);
+    append(text, wiring.cpus);
+    append(text, wiring.readers.layout.offset);
+    append(text, wiring.readers.layout.readers);
+    for (uint32_t i = 0; i < wiring.ports.size(); i++) {
+        const Port &port = policy.port(i);
+        text += port.name;
+        append(text, wiring.ports[i].dev.ifindex);
+        append(text, static_cast<uint32_t>(wiring.ports[i].reader));
+        append(text, port.spill ? static_cast<uint32_t>(port.spill->kind) : ~0u);
+        append(text, port.spill ? port.spill->limit : 0);
+        append(text, static_cast<uint32_t>(port.pause.has_value()));
+    }
+    for (const uint32_t port : ingress_ports(policy)) {
+        const sluice_ingress_config config = ingress_config(policy, port, wiring);
+        text.append(reinterpret_cast<const char *>(&config), sizeof(config));
+    }
+    return sha256_hex(text);
 }
 
 Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
@@ -236,13 +283,15 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
 }
 
 Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
-                        const std::vector<PortFacts> &facts, uint32_t cpus) {
+                        const Wiring &wiring) {
     const Ingress object(ingress__open());
     if (!object)
         return fail_errno(errno, "open the ingress BPF object");
     if (auto r = check_abi(object->rodata->abi_version, "ingress"); !r)
         return tl::unexpected(r.error());
-    const sluice_ingress_config config = ingress_config(policy, port, facts, cpus);
+    sluice_ingress_config config = ingress_config(policy, port, wiring);
+    config.seed[0] = random_word();
+    config.seed[1] = random_word();
     bpf_program *program;
     bpf_object__for_each_program(program, object->obj) {
         if (config.frags)
@@ -254,7 +303,7 @@ Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32
         return tl::unexpected(r.error());
     LibbpfLog log;
     if (int err = ingress__load(object.get()))
-        return load_failure(err, "load the ingress program for " + facts[port].dev.name, log);
+        return load_failure(err, "load the ingress program for " + wiring.ports[port].dev.name, log);
     if (auto r = config.ways ? connect_ways(instance, *object, port) : Result<>{}; !r)
         return tl::unexpected(r.error());
     return own(bpf_program__fd(object->progs.sluice_ingress));

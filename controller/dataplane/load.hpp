@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "core/fd.hpp"
-#include "dataplane/facts.hpp"
 #include "dataplane/maps.hpp"
+#include "dataplane/wiring.hpp"
+#include "policy/compile.hpp"
 
 namespace sluice {
 
@@ -35,12 +36,21 @@ struct Instance {
 struct MapSizes {
     uint32_t ports = 0, cpus = 0, classes = 0, flows = 0;
 };
-MapSizes map_sizes(const CompiledPolicy &policy, uint32_t cpus);
+MapSizes map_sizes(const CompiledPolicy &policy, const Wiring &wiring);
 
-// Creates the maps and loads the egress programs for these ports. A port whose ring reader cannot work on
-// this kernel loses it, and says why.
-// `slow_path`: with the tc program.
-Result<Instance> load_egress(std::vector<PortFacts> &ports, const MapSizes &sizes, Hook hook, bool slow_path);
+// Ports that frames come from and that our programs serve, in the order of the policy.
+std::vector<uint32_t> ingress_ports(const CompiledPolicy &policy);
+
+// Some port has `spill`: the tc program is wanted.
+bool has_spill(const CompiledPolicy &policy);
+
+// Of everything that is constant while an instance lives: this build, the wiring, who forwards where, the
+// ports' own queues and sockets. An instance serves every policy of the same identity whose classes fit its
+// maps.
+std::string identity(const CompiledPolicy &policy, const Wiring &wiring, Hook hook);
+
+// Creates the maps and loads the egress programs for these ports. `slow_path`: with the tc program.
+Result<Instance> load_egress(const Wiring &wiring, const MapSizes &sizes, Hook hook, bool slow_path);
 
 // The maps of an instance as typed memory.
 Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);
@@ -50,6 +60,6 @@ uint32_t ways_of(const CompiledPolicy &policy, uint32_t port);
 
 // The program of one fast port; it works on the maps of `instance`, and leaves its own among them.
 Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
-                        const std::vector<PortFacts> &facts, uint32_t cpus);
+                        const Wiring &wiring);
 
 } // namespace sluice

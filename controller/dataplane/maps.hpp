@@ -22,15 +22,26 @@ struct Maps {
     MappedArray<sluice_ring> rings;
     uint32_t cpus = 1; // possible CPUs
 
+    // Counters have a row per CPU, and one more, the number `cpus`: what earlier generations and instances
+    // counted. Programs do not know of it.
+    uint32_t count_rows() const { return cpus + 1; }
     // Classes that one generation can have.
     uint32_t class_rows() const { return static_cast<uint32_t>(classes.size() / 2); }
-    const sluice_class_count &class_count(uint32_t class_id, uint32_t cpu) const {
-        return class_counts[class_id * cpus + cpu];
+    size_t class_row(uint32_t class_id, uint32_t row) const {
+        return row < cpus ? class_id * cpus + row : classes.size() * cpus + class_id;
     }
-    const sluice_port_count &port_count(uint32_t port, uint32_t cpu) const {
-        return port_counts[port * cpus + cpu];
+    size_t port_row(uint32_t port, uint32_t row) const {
+        return row < cpus ? port * cpus + row : SLUICE_MAX_PORTS * cpus + port;
     }
-    const sluice_tx &tx_of(uint32_t port, uint32_t cpu) const { return tx[port * cpus + cpu]; }
+    const sluice_class_count &class_count(uint32_t class_id, uint32_t row) const {
+        return class_counts[class_row(class_id, row)];
+    }
+    const sluice_port_count &port_count(uint32_t port, uint32_t row) const {
+        return port_counts[port_row(port, row)];
+    }
+    const sluice_tx &tx_of(uint32_t port, uint32_t row) const { return tx[port_row(port, row)]; }
+    // Written by all CPUs together, so there is one row of each kind.
+    size_t earlier_delays(uint32_t class_id) const { return classes.size() + class_id; }
     const sluice_ring &ring(uint32_t port, uint32_t index) const { return rings[port * cpus + index]; }
     sluice_flow &flow(uint32_t bucket) {
         return flows[bucket / SLUICE_FLOW_WAYS].way[bucket % SLUICE_FLOW_WAYS];

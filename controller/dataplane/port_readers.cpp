@@ -17,24 +17,24 @@ void choose_reader(PortFacts &facts) {
                             " shows what left its TX ring late: the ring reading is a cross-check only";
 }
 
-Result<RunningLayout> settle_readers(std::vector<PortFacts> &ports) {
+std::vector<sluice_reader> wanted_readers(const std::vector<PortFacts> &ports) {
     std::vector<sluice_reader> wanted;
     for (const auto &port : ports)
         if (port.reader != SLUICE_READER_NONE)
             wanted.push_back(port.reader);
     std::sort(wanted.begin(), wanted.end());
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
-    auto found = running_ring_layout(wanted);
-    if (!found)
-        return found;
-    for (const auto &[reader, why] : found->missing)
+    return wanted;
+}
+
+void settle_readers(std::vector<PortFacts> &ports, const RunningLayout &found) {
+    for (const auto &[reader, why] : found.missing)
         for (auto &port : ports)
             if (port.reader == reader) {
                 port.reader = SLUICE_READER_NONE;
                 port.trust = SLUICE_TRUST_NONE;
                 port.reader_note = to_string(why);
             }
-    return found;
 }
 
 } // namespace sluice

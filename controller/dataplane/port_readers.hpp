@@ -11,7 +11,10 @@ namespace sluice {
 // The reader of the port's driver, with its trust.
 void choose_reader(PortFacts &facts);
 
-// Layout for the readers of all ports. A port whose reader cannot work here loses it, and says why.
-Result<RunningLayout> settle_readers(std::vector<PortFacts> &ports);
+// The readers of all ports, each once.
+std::vector<sluice_reader> wanted_readers(const std::vector<PortFacts> &ports);
+
+// A port whose reader cannot work on this kernel loses it, and says why.
+void settle_readers(std::vector<PortFacts> &ports, const RunningLayout &found);
 
 } // namespace sluice

@@ -11,18 +11,27 @@ namespace sluice {
 
 class SlowPath {
   public:
-    static Result<SlowPath> attach(const Fd &program, const Netdev &dev);
+    // Puts `program` at the device. `before`: what has been there of ours, if anything; the program is then
+    // exchanged without a gap, and `before` takes nothing away any more.
+    static Result<SlowPath> attach(const Fd &program, const Netdev &dev, SlowPath *before);
+    // What an earlier daemon left at this device; `link`: none where it is a filter.
+    static SlowPath left(uint32_t ifindex, Fd link, bool made_clsact);
     SlowPath(SlowPath &&other) noexcept;
-    SlowPath &operator=(SlowPath &&other) = delete;
-    // Takes away the program, and clsact if it was not there before.
+    SlowPath &operator=(SlowPath &&other) noexcept;
+    // Takes away the program, and clsact if it was not there before; unless leave() was called.
     ~SlowPath();
+
+    void leave() { left_ = true; }
+    uint32_t ifindex() const { return ifindex_; }
+    const Fd &link() const { return link_; }
+    bool made_clsact() const { return made_clsact_; }
 
   private:
     SlowPath() = default;
 
-    Fd link_;
-    uint32_t ifindex_ = 0, handle_ = 0, priority_ = 0; // of the filter; ifindex 0 = none
-    bool made_clsact_ = false;
+    Fd link_; // none: a filter
+    uint32_t ifindex_ = 0;
+    bool made_clsact_ = false, left_ = false;
 };
 
 } // namespace sluice

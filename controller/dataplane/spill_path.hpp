@@ -32,6 +32,8 @@ class SpillPath {
     // What the loop wishes. `busy`: flows are spilled, so that somebody waits for news.
     void want(uint64_t bytes_per_s, bool busy);
     State state() const;
+    // From now on the qdisc stays when this object goes. While nobody calls want().
+    void leave() { qdisc_.leave(); }
 
   private:
     SpillPath(SpillQdisc qdisc, sluice_port &shared, uint64_t bytes_per_s);

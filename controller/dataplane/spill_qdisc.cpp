@@ -193,6 +193,11 @@ Result<SpillQdisc> SpillQdisc::make(const Config &config, uint64_t bytes_per_s) 
     return qdisc;
 }
 
+Result<> SpillQdisc::remove_left(uint32_t ifindex, const std::string &device) {
+    SpillQdisc qdisc({.ifindex = ifindex, .device = device, .queue = {}});
+    return qdisc.open().and_then([&] { return qdisc.remove(); });
+}
+
 Result<> SpillQdisc::set_rate(uint64_t bytes_per_s) {
     return shape(bytes_per_s, 0);
 }

@@ -36,6 +36,10 @@ class SpillQdisc {
     SpillQdisc &operator=(SpillQdisc &&other) = delete;
     // Removes the qdisc, if it still is ours.
     ~SpillQdisc();
+    // Leaves the qdisc where it is: to the next owner, or to remove_left().
+    void leave() { made_ = false; }
+    // Removes the qdisc that an earlier daemon left at this device, if it still is ours.
+    static Result<> remove_left(uint32_t ifindex, const std::string &device);
 
     Result<> set_rate(uint64_t bytes_per_s);
     Result<SpillQdiscStats> stats();

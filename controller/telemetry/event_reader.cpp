@@ -15,9 +15,11 @@ EventReader::~EventReader() {
 }
 
 Result<> EventReader::open(int ring_buffer_fd) {
-    buffer_ = ring_buffer__new(ring_buffer_fd, on_record, this, nullptr);
-    if (!buffer_)
+    ring_buffer *opened = ring_buffer__new(ring_buffer_fd, on_record, this, nullptr);
+    if (!opened)
         return fail_errno(errno, "open the events ring buffer");
+    ring_buffer__free(buffer_);
+    buffer_ = opened;
     return {};
 }
 

@@ -24,6 +24,7 @@ class EventReader {
     EventReader(const EventReader &) = delete;
     EventReader &operator=(const EventReader &) = delete;
 
+    // Also instead of an earlier buffer, while run() does not run.
     Result<> open(int ring_buffer_fd);
     // Blocks until `stop`; the one producer of the queue.
     void run(const std::stop_token &stop);

@@ -22,7 +22,7 @@ _sluicectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        -o | --output | --control-socket) ((i++)) ;;
+        -o | --output | --control-socket | --pin-path) ((i++)) ;;
         -*) ;;
         *)
             verb=$word

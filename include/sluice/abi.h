@@ -113,7 +113,8 @@ struct sluice_control {
 	__u64 heartbeat_ns;   /* time of the last tick, or of falling asleep */
 	__u32 devmap_id;      /* of sl_devmap, so that tracepoints know our redirects */
 	__u32 flow_mask;      /* flow sets - 1, a power of two - 1 */
-	__u64 reserved1[4];
+	__u64 policy_hash[2]; /* per generation: what it was filled with; a new controller compares */
+	__u64 reserved1[2];
 };
 SLUICE_SIZE(sluice_control, 64);
 
@@ -231,7 +232,8 @@ struct sluice_class {
 	__u16 trim_bytes;     /* of the IP packet that a trim leaves */
 	__u8 trim_dscp;       /* SLUICE_REMARK | DSCP of trimmed packets, 0 = leave it */
 	__u8 reserved1[3];
-	__u64 reserved[2];
+	__u64 name_hash;      /* of port, tenant and class: counters follow it. 0 = no class */
+	__u64 reserved[1];
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_class, 192);
 
@@ -357,7 +359,7 @@ struct sluice_port {
 	struct sluice_codel_params guard;
 	__u64 guard_limit_ns;
 	__u32 ring_rules;     /* 1: the reading of the ring is trusted, guard and refusals go by it */
-	__u32 reserved;
+	__u32 name_hash;      /* counters follow it */
 	__u64 spill_drained_ns; /* frames that the kernel got before have left its qdisc; 0 = nobody watches it */
 	__u64 reserved1[7];
 };

@@ -2,7 +2,8 @@
  *
  * The maps that the programs and the controller share. Sizes marked "set at load" depend on the policy and the
  * machine; the controller sets them before it loads. Arrays are mmap-able so that the controller reads and writes
- * them without system calls.
+ * them without system calls. Arrays of counters have one more row per class or port behind those that the programs write:
+ * what earlier generations and instances counted; the controller's.
  */
 #ifndef SLUICE_MAPS_BPF_H
 #define SLUICE_MAPS_BPF_H

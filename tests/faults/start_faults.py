@@ -24,7 +24,7 @@ def start_and_fail(lab: Lab, treatment: Sluice, *before: str, listen: str = "") 
     policy = lab.folder / "second.yaml"
     policy.write_text(treatment.policy_text(lab))
     argv = [*before, lab.binary("sluiced"), "--policy", str(policy), "--web.listen-address", listen, "--control-socket",
-            str(lab.folder / "second.sock"), "--state-dir", str(lab.folder / "second-state")]
+            str(lab.folder / "second.sock"), "--state-dir", str(lab.folder / "second-state"), "--pin-path", str(lab.pins)]
     return subprocess.run(in_namespace(lab.router, argv), capture_output=True, text=True, timeout=20)
 
 

@@ -178,7 +178,8 @@ class Boot(LabCase):
         """One that is expected to end by itself."""
         return subprocess.run(in_namespace(lab.router, [
             lab.binary("sluiced"), "--policy", str(treatment.running_policy), "--web.listen-address", "",
-            "--control-socket", str(treatment.control), "--state-dir", str(lab.folder / "state")]),
+            "--control-socket", str(treatment.control), "--state-dir", str(lab.folder / "state"), "--pin-path",
+            str(lab.pins)]),
             capture_output=True, text=True, timeout=10)
 
     def test_second_daemon_is_busy(self) -> None:

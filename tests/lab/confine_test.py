@@ -32,6 +32,8 @@ def daemon_pid(treatment: Sluice) -> int:
 def open_folder(lab: Lab) -> None:
     """What the daemon's user must reach: the policy, and a folder for its socket and state."""
     lab.folder.chmod(0o711)
+    lab.pins.mkdir(exist_ok=True)
+    os.chown(lab.pins, NOBODY, NOBODY)
 
 
 class Confined(LabCase):

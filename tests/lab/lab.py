@@ -100,6 +100,7 @@ class Lab:
         suffix = secrets.token_hex(3)
         self.source, self.router, self.sink = (f"{role}-{suffix}" for role in ("source", "router", "sink"))
         self.source_device, self.lan, self.wan, self.sink_device = "src0", "lan0", "wan0", "dst0"
+        self.pins = Path("/sys/fs/bpf", suffix)  # for one sluiced at a time
         self._processes: list[Process] = []
         self.link: SlowLink | None = None
         self._up = False
@@ -135,6 +136,7 @@ class Lab:
         for namespace in (self.source, self.router, self.sink):
             if Path("/run/netns", namespace).exists():
                 run(["ip", "netns", "del", namespace])
+        shutil.rmtree(self.pins, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         atexit.unregister(self.close)
 

@@ -72,7 +72,7 @@ class Heartbeat(LabCase):
 
 class Termination(LabCase):
     def test_sigterm_detaches_and_the_kernel_forwards(self) -> None:
-        treatment = sluice()
+        treatment = sluice(options=["--ephemeral"])
         with self.lab(Nothing(), listeners=False) as lab:  # Traffic brings its own
             devices_before = self.devices(lab)
             traffic = Traffic(lab, TrafficOptions())

@@ -137,7 +137,7 @@ class Sluice:
         daemon = self.daemon or lab.binary("sluiced")
         self.process: Process = lab.spawn("sluiced", lab.router, [
             *self.through, daemon, "--policy", str(self.running_policy), "--web.listen-address", self.listen,
-            "--control-socket", str(self.control), "--state-dir", str(lab.folder / "state"), *self.options])
+            "--control-socket", str(self.control), "--state-dir", str(lab.folder / "state"), "--pin-path", str(lab.pins), *self.options])
         self.process.wait_ready()
 
     def status(self, lab: Lab) -> dict:

@@ -64,7 +64,7 @@ class World(unittest.TestCase):
         policy.write_text(POLICY)
         self.daemon = Process("sluiced", self.router, [
             find_binary(BIN_DIR, "sluiced"), "--policy", str(policy), "--web.listen-address", "",
-            "--control-socket", str(self.control)], self.folder)
+            "--control-socket", str(self.control), "--pin-path", f"/sys/fs/bpf/{self.router}"], self.folder)
         self.addCleanup(self.daemon.kill)
         self.daemon.wait_ready(30)
 

@@ -61,7 +61,8 @@ Result<nlohmann::json> of_policy(const FeatureSet &set) {
 // The egress programs with the readers of all drivers whose types this kernel shows. Without one there is no
 // count.
 Result<nlohmann::json> of_readers(Hook hook) {
-    std::vector<PortFacts> ports;
+    Wiring wiring{.cpus = 2};
+    std::vector<PortFacts> &ports = wiring.ports;
     for (const RingDriver &driver : ring_drivers()) {
         PortFacts facts;
         facts.dev.driver = driver.driver;
@@ -69,8 +70,14 @@ Result<nlohmann::json> of_readers(Hook hook) {
         facts.trust = driver.trust;
         ports.push_back(facts);
     }
+    wiring.wanted = wanted_readers(ports);
+    auto found = running_ring_layout(wiring.wanted);
+    if (!found)
+        return tl::unexpected(found.error());
+    wiring.readers = std::move(*found);
+    settle_readers(ports, wiring.readers);
     const auto instance = load_egress(
-        ports, {.ports = static_cast<uint32_t>(ports.size()), .cpus = 2, .classes = 256, .flows = 16384},
+        wiring, {.ports = static_cast<uint32_t>(ports.size()), .cpus = 2, .classes = 256, .flows = 16384},
         hook, true);
     if (!instance)
         return tl::unexpected(instance.error());

@@ -1,0 +1,172 @@
+#include "dataplane/swap.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+
+#include "dataplane/attach.hpp"
+#include "dataplane/pass_program.hpp"
+#include "dataplane/port_health.hpp"
+#include "dataplane/xdp_query.hpp"
+
+namespace sluice {
+namespace {
+
+Fd duplicate(const Fd &fd) {
+    return Fd(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+const IngressPort *link_of(const DataPath &path, uint32_t ifindex) {
+    for (const IngressPort &in : path.ingress)
+        if (in.ifindex == ifindex && in.link)
+            return &in;
+    return nullptr;
+}
+
+template <class Path> auto *slow_path_of(Path &path, uint32_t ifindex) {
+    for (auto &slow : path.slow_paths)
+        if (slow.ifindex() == ifindex)
+            return &slow;
+    return static_cast<decltype(&path.slow_paths.front())>(nullptr);
+}
+
+bool has_qdisc(const DataPath &path, uint32_t ifindex) {
+    return std::find(path.qdiscs.begin(), path.qdiscs.end(), ifindex) != path.qdiscs.end();
+}
+
+Result<> open_spill(DataPath &next, DataPath &old, const Port &port, uint32_t index) {
+    const Netdev &dev = next.ports()[index].dev;
+    const SpillQdisc::Config config{.ifindex = dev.ifindex,
+                                    .device = dev.name,
+                                    .queue = *port.spill,
+                                    .overhead = port.overhead.bytes,
+                                    .mtu_bytes = dev.mtu + 14 + port.overhead.bytes};
+    auto spill = SpillPath::open(config, next.maps.ports[index], *port.rate_bytes_per_s);
+    if (!spill)
+        return tl::unexpected(spill.error());
+    next.spills[index] = std::move(*spill);
+    next.qdiscs.push_back(dev.ifindex);
+    auto slow = SlowPath::attach(next.instance.slow_path, dev, slow_path_of(old, dev.ifindex));
+    if (!slow)
+        return tl::unexpected(slow.error());
+    next.slow_paths.push_back(std::move(*slow));
+    return {};
+}
+
+} // namespace
+
+Result<> open_side_paths(DataPath &next, DataPath &old, const CompiledPolicy &policy) {
+    for (const auto &[ifindex, link] : old.pass_links)
+        for (const PortFacts &facts : next.ports())
+            if (!facts.missing && facts.dev.ifindex == ifindex && link)
+                next.pass_links.emplace(ifindex, duplicate(link));
+    attach_pass_programs(next, policy);
+    for (uint32_t i = 0; i < next.ports().size(); i++) {
+        const Port &port = policy.port(i);
+        if (next.ports()[i].missing)
+            continue;
+        if (port.pause) {
+            auto sender = PauseSender::open(next.ports()[i].dev);
+            if (!sender)
+                return tl::unexpected(sender.error());
+            next.pauses.insert_or_assign(i, std::move(*sender));
+        }
+        if (port.spill && port.rate_bytes_per_s)
+            if (auto r = open_spill(next, old, port, i); !r)
+                return r;
+    }
+    return {};
+}
+
+void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {
+    for (uint32_t i = 0; i < path.ports().size(); i++) {
+        PortFacts &facts = path.ports()[i];
+        const PortRole role = role_of(policy, i);
+        if (!role.to || role.from || facts.missing || facts.preflight.xmit != Ability::with_program ||
+            path.pass_links.contains(facts.dev.ifindex))
+            continue;
+        if (auto link = attach_pass_program(facts.dev)) {
+            path.pass_links.emplace(facts.dev.ifindex, std::move(*link));
+            facts.preflight = preflight(facts.dev);
+        }
+    }
+}
+
+Result<> attach_ingress(IngressPort &in, PortFacts &facts) {
+    if (facts.missing)
+        return {};
+    if (in.link && in.ifindex == facts.dev.ifindex) {
+        if (int err = bpf_link_update(in.link.get(), in.program.get(), nullptr))
+            return fail_errno(err, "replace the XDP program of " + facts.dev.name);
+        note_xdp_mode(facts, xdp_mode(in.ifindex));
+        return {};
+    }
+    auto link = attach_xdp(in.program, facts);
+    if (!link)
+        return tl::unexpected(link.error());
+    in.link = std::move(*link);
+    in.ifindex = facts.dev.ifindex;
+    return {};
+}
+
+Result<> put_in_place(DataPath &next, const DataPath &old) {
+    auto tracepoints = attach_tracepoints(next.instance);
+    if (!tracepoints)
+        return tl::unexpected(tracepoints.error());
+    next.tracepoints = std::move(*tracepoints);
+    for (IngressPort &in : next.ingress) {
+        PortFacts &facts = next.ports()[in.port];
+        if (const IngressPort *before = link_of(old, facts.dev.ifindex); before && !facts.missing) {
+            in.link = duplicate(before->link);
+            in.ifindex = before->ifindex;
+        }
+        if (auto r = attach_ingress(in, facts); !r)
+            return r;
+    }
+    return {};
+}
+
+void put_back(DataPath &next, DataPath &old) {
+    for (IngressPort &in : next.ingress) {
+        const IngressPort *before = link_of(old, in.ifindex);
+        if (before && in.link && before->program)
+            bpf_link_update(before->link.get(), before->program.get(), nullptr);
+        in.link = Fd();
+    }
+    next.tracepoints.clear();
+    for (auto &[port, spill] : next.spills)
+        if (has_qdisc(old, next.ports()[port].dev.ifindex))
+            spill->leave();
+    for (SlowPath &slow : next.slow_paths) {
+        SlowPath *before = slow_path_of(old, slow.ifindex());
+        if (!before || !old.instance.slow_path)
+            continue;
+        Netdev dev;
+        dev.ifindex = slow.ifindex();
+        if (auto again = SlowPath::attach(old.instance.slow_path, dev, &slow)) {
+            old.slow_paths.erase(old.slow_paths.begin() + (before - old.slow_paths.data()));
+            old.slow_paths.push_back(std::move(*again));
+        }
+    }
+}
+
+void detach_others(const DataPath &next, DataPath &old) {
+    for (const IngressPort &in : old.ingress)
+        if (in.link && !link_of(next, in.ifindex))
+            bpf_link_detach(in.link.get());
+    for (const auto &[ifindex, link] : old.pass_links)
+        if (link && !next.pass_links.contains(ifindex))
+            bpf_link_detach(link.get());
+    for (const SlowPath &slow : old.slow_paths)
+        if (!slow_path_of(next, slow.ifindex())) // takes it away as it goes
+            SlowPath::left(slow.ifindex(), duplicate(slow.link()), slow.made_clsact());
+    for (auto &[port, spill] : old.spills)
+        if (has_qdisc(next, old.ports()[port].dev.ifindex))
+            spill->leave(); // `next` runs it
+    old.spills.clear();
+    for (const uint32_t ifindex : old.qdiscs)
+        if (!has_qdisc(next, ifindex))
+            (void)SpillQdisc::remove_left(ifindex, "interface " + std::to_string(ifindex));
+}
+
+} // namespace sluice

@@ -1,0 +1,28 @@
+// Puts one instance in the place of another while packets flow: the interfaces' links stay, and the kernel
+// exchanges the program behind each atomically.
+#pragma once
+
+#include "dataplane/data_path.hpp"
+
+namespace sluice {
+
+// Queues, tc programs, packet sockets and pass programs of the egress ports: what must be there before the
+// first frame is sent their way. What `old` has at the same devices goes over to `next`.
+Result<> open_side_paths(DataPath &next, DataPath &old, const CompiledPolicy &policy);
+
+// Attaches `next`, egress before ingress. A fast port that `old` serves changes over, others get a link of
+// their own. The tracepoints of `old` stay: its last frames are still to be counted. On failure call
+// put_back().
+Result<> put_in_place(DataPath &next, const DataPath &old);
+// Undoes as much of both as was done.
+void put_back(DataPath &next, DataPath &old);
+// Ports that `old` serves and `next` does not are the kernel's from now on.
+void detach_others(const DataPath &next, DataPath &old);
+
+// Pass programs for slow ports whose drivers want one. Where somebody else's program is attached already, it
+// does the same service.
+void attach_pass_programs(DataPath &path, const CompiledPolicy &policy);
+// Attaches the port's program, or exchanges it on the device that has one of ours: without a gap.
+Result<> attach_ingress(IngressPort &in, PortFacts &facts);
+
+} // namespace sluice
