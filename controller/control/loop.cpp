@@ -160,6 +160,10 @@ void Loop::tick(uint64_t now_ns) {
 // slowly.
 uint64_t Loop::period_ns() const {
     std::lock_guard lock(mutex_);
+    return period_now_ns();
+}
+
+uint64_t Loop::period_now_ns() const {
     double period = static_cast<double>(kLongestTick_ns);
     size_t busy = 0;
     for (const auto &port : ports_) {

@@ -134,6 +134,7 @@ class Loop {
     void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
     static double guard_limit_s(const PortRuntime &port);
+    uint64_t period_now_ns() const; // mutex_ is held
     void ask_for_wake_up();
     bool woken();
     void fall_asleep(const std::stop_token &stop);

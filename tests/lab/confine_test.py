@@ -32,8 +32,6 @@ def daemon_pid(treatment: Sluice) -> int:
 def open_folder(lab: Lab) -> None:
     """What the daemon's user must reach: the policy, and a folder for its socket and state."""
     lab.folder.chmod(0o711)
-    lab.pins.mkdir(exist_ok=True)
-    os.chown(lab.pins, NOBODY, NOBODY)
 
 
 class Confined(LabCase):
@@ -87,9 +85,9 @@ class Confined(LabCase):
         """As systemd starts it with User= and AmbientCapabilities=."""
         def hand_over(lab: Lab) -> None:
             open_folder(lab)
-            for name in ("run", "state"):
-                (lab.folder / name).mkdir()
-                os.chown(lab.folder / name, NOBODY, NOBODY)
+            for folder in (lab.folder / "run", lab.folder / "state", lab.pins):
+                folder.mkdir()
+                os.chown(folder, NOBODY, NOBODY)
 
         as_user = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--inh-caps", AMBIENT,
                    "--ambient-caps", AMBIENT, "--bounding-set", f"-all,{AMBIENT}"]

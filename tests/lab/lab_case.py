@@ -55,6 +55,15 @@ class Injector:
         self._socket.close()
 
 
+def attach_foreign(lab: Lab, device: str) -> None:
+    """Somebody else's XDP program at a device of the router, generic, by netlink."""
+    (program,) = BIN_DIR.rglob("plain_redirect.bpf.o")
+    pin = f"/sys/fs/bpf/{lab.router}"
+    run(["bpftool", "prog", "load", str(program), pin, "type", "xdp"])
+    run(["bpftool", "net", "attach", "xdpgeneric", "pinned", pin, "dev", device], lab.router)
+    os.unlink(pin)
+
+
 class Unexplained(AssertionError):
     """Frames that nobody counted: no machine is noisy enough to excuse that."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Iterator
 
 from lab import ROUTER_WAN_IP, SINK_IP, SINK_MAC, Lab
-from lab_case import BIN_DIR, FLOOD_PORT, LabCase, Unexplained, listen, port, sluice
+from lab_case import BIN_DIR, FLOOD_PORT, LabCase, Unexplained, attach_foreign, listen, port, sluice
 from life_test import Nothing, bpf_objects, left_of
 from netns import LabError, in_namespace, ip_batch, run
 from traffic import PROBE_PORT
@@ -204,7 +204,7 @@ class Owner(LabCase):
                                              r"by link \d+\)")
             self.assertTrue(raw._process.alive())
             raw.stop(lab)
-            self.attach_by_netlink(lab)
+            attach_foreign(lab, lab.lan)
             before = run(["ip", "-d", "-o", "link", "show", lab.lan], lab.router)
             by_netlink = self.refused(lab)
             self.note(by_netlink=by_netlink.stderr.strip())
@@ -212,14 +212,6 @@ class Owner(LabCase):
             self.assertRegex(by_netlink.stderr, r"\(id \d+, generic mode, by netlink\)")
             self.assertEqual(run(["ip", "-d", "-o", "link", "show", lab.lan], lab.router), before)
             self.assertEqual([p for p in pin_files(lab) if p.startswith("v")], [])
-
-    @staticmethod
-    def attach_by_netlink(lab: Lab) -> None:
-        (program,) = BIN_DIR.rglob("plain_redirect.bpf.o")
-        run(["bpftool", "prog", "load", str(program), f"/sys/fs/bpf/{lab.router}", "type", "xdp"])
-        run(["bpftool", "net", "attach", "xdpgeneric", "pinned", f"/sys/fs/bpf/{lab.router}", "dev", lab.lan],
-            lab.router)
-        os.unlink(f"/sys/fs/bpf/{lab.router}")
 
     def test_pins_need_a_bpf_file_system(self) -> None:
         with self.lab(Nothing(), listeners=False) as lab:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from threading import Thread
 
 from lab import Lab
-from lab_case import LabCase, counters, flood, once_more_when_noisy, port, sluice, unexplained, wire_mbit
-from netns import in_namespace
+from lab_case import LabCase, attach_foreign, counters, flood, once_more_when_noisy, port, sluice, unexplained, wire_mbit
+from netns import in_namespace, ip_batch
 from scene import SCENES
 from treatments import Sluice
 
@@ -122,15 +122,44 @@ class Reload(LabCase):
             self.assertGreater(wan["admitted"], 2000)
             self.assertGreater(lan["received"], wan["admitted"])
 
-    def test_other_devices_need_a_restart(self) -> None:
-        """Refused as a whole, with the cure; the running policy stays."""
+    def test_other_forwarding_and_ways_take_over_in_place(self) -> None:
+        """What is constant in the programs changes too: they are exchanged, and counters go on."""
         treatment = sluice()
         with self.lab(treatment) as lab:
+            injector = self.injector(lab)
+            injector.send(200)
             good = treatment.policy_text(lab)
-            treatment.running_policy.write_text(good.replace(lab.wan, "lo"))
+            for text in (good.replace("to: wan", "to: wan\n    forward: xconnect"),
+                         good.replace("to: wan", "to: wan\n    classes: [{name: default, when_full: [mark, trim, drop]}]"), good):
+                treatment.running_policy.write_text(text)
+                self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)
+                self.assertIn("replaced the data path", treatment.process.messages())
+                before = port(treatment.status(lab), "lan")["received_packets"]
+                injector.send(200)
+                time.sleep(0.2)
+                status = treatment.status(lab)
+                self.note(received=port(status, "lan")["received_packets"], health=status["health"])
+                self.assertGreaterEqual(before, 200)
+                self.assertEqual(port(status, "lan")["received_packets"], before + 200)
+
+    def test_a_device_of_somebody_else_is_refused_as_a_whole(self) -> None:
+        """Some interfaces changed over already when the last one refused: they change back."""
+        treatment = sluice()
+        with self.lab(treatment) as lab:
+            ip_batch(lab.router, ["link add spare0 type veth peer name spare1", "link set spare0 up"])
+            attach_foreign(lab, "spare0")
+            good = treatment.policy_text(lab)
+            bad = good.replace("ports:", "ports:\n  spare: {device: spare0}").replace("from: [lan]", "from: [lan, spare]")
+            treatment.running_policy.write_text(bad)
             refused = sluicectl(lab, treatment, "reload", "-o", "json")
             self.note(exit=refused.returncode, says=json.loads(refused.stdout).get("error"))
-            self.assertEqual(refused.returncode, 1)
-            self.assertEqual(port(treatment.status(lab))["device"], lab.wan)
+            self.assertNotEqual(refused.returncode, OK)
+            self.assertIn("spare0: another XDP program is there and stays", refused.stdout)
+            self.assertEqual([p["name"] for p in treatment.status(lab)["ports"]], ["lan", "wan"])
+            injector = self.injector(lab)
+            before = port(treatment.status(lab), "lan")["received_packets"]
+            injector.send(100)
+            time.sleep(0.2)
+            self.assertEqual(port(treatment.status(lab), "lan")["received_packets"], before + 100)
             treatment.running_policy.write_text(good)
             self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)
