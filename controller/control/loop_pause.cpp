@@ -52,8 +52,8 @@ uint64_t Loop::longest_delay_ns(const PauseRuntime &pause) const {
 
 void Loop::tick_pauses(uint64_t now_ns) {
     for (auto &pause : pauses_) {
-        const auto quanta =
-            pause_step(pause.state, pause.policy, pause.link, longest_delay_ns(pause), period_now_ns(), now_ns);
+        const auto quanta = pause_step(pause.state, pause.policy, pause.link, longest_delay_ns(pause),
+                                       period_now_ns(), now_ns);
         if (!quanta)
             continue;
         const auto sent = dataplane_.pause(pause.port, *quanta);

@@ -33,9 +33,9 @@ struct DataPath {
     Maps maps; // empty: of another contract version
     std::vector<Fd> tracepoints;
     std::vector<IngressPort> ingress;
-    std::map<uint32_t, Fd> pass_links;              // by ifindex: slow ports whose driver wants a program
-    std::vector<SlowPath> slow_paths;               // of ports with `spill`
-    std::vector<uint32_t> qdiscs;                   // ifindexes: theirs
+    std::map<uint32_t, Fd> pass_links; // by ifindex: slow ports whose driver wants a program
+    std::vector<SlowPath> slow_paths;  // of ports with `spill`
+    std::vector<uint32_t> qdiscs;      // ifindexes: theirs
     std::map<uint32_t, std::unique_ptr<SpillPath>> spills; // by port: what runs them, in this process
     std::map<uint32_t, PauseSender> pauses;                // by port
 

@@ -23,7 +23,8 @@ bool is_here(const DataPath &path) {
 // At once; the kernel would free a link some time after its last pin.
 Result<> take_away(DataPath &path, Unloaded &done) {
     if (!is_here(path) && !(path.ingress.empty() && path.qdiscs.empty()))
-        return fail_busy("the data path pinned in " + path.pins.string() + " serves another network namespace",
+        return fail_busy("the data path pinned in " + path.pins.string() +
+                             " serves another network namespace",
                          "run `sluicectl unload` inside of that one");
     for (const IngressPort &in : path.ingress)
         done.interfaces.push_back(name_of(in.ifindex));

@@ -141,6 +141,10 @@ for i in $(seq 100); do
 done
 echo "restarts after SIGSTOP: $(systemctl show -p NRestarts --value sluiced)"
 systemctl is-active sluiced
+journalctl -b --no-pager -u sluiced | grep -c "goes on with the data path pinned in"
+systemctl stop sluiced
+ip link show lan0 | grep -o prog/xdp        # packets outlive the daemon
+systemctl start sluiced
 # An upgrade replaces the running daemon; a removal ends it and takes the data path away.
 before=$(systemctl show -p MainPID --value sluiced)
 dpkg -i --force-confold /mnt/sluice_*.deb

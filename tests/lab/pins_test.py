@@ -241,7 +241,27 @@ class Unload(LabCase):
                 "pins": " ".join(sorted(os.listdir("/sys/fs/bpf")))}
 
     def test_unload_leaves_nothing_behind(self) -> None:
-        treatment = sluice()
+        self.leaves_nothing_behind(sluice())
+
+    def test_a_slow_path_outlives_the_daemon_and_goes_with_unload(self) -> None:
+        """Its qdisc and its tc program are the kernel's to keep; a killed daemon's successor takes them over."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "policy.yaml")
+            file.write_text("version: 1\nports:\n  lan: {device: lan0}\n"
+                            "  wan: {device: wan0, rate: 50mbit, spill: {qdisc: pfifo}}\n"
+                            "transitions:\n  - {from: [lan], to: wan, classes: [{name: default, when_full: [spill, drop]}]}\n")
+            self.leaves_nothing_behind(sluice(policy_file=file), self.killed_and_started_again)
+
+    def killed_and_started_again(self, lab: Lab, treatment: Sluice) -> None:
+        running = self.state(lab)
+        self.assertIn("tbf", running["qdiscs"])
+        treatment.process.kill()
+        self.assertEqual(self.state(lab), running)
+        treatment.start(lab)
+        self.assertIn("goes on with", treatment.process.messages())
+        self.assertEqual(self.state(lab), running)
+
+    def leaves_nothing_behind(self, treatment: Sluice, meanwhile=lambda lab, treatment: None) -> None:
         with self.lab(Nothing()) as lab:
             before = self.state(lab)
             treatment.start(lab)
@@ -251,6 +271,7 @@ class Unload(LabCase):
                     if not path.is_symlink()}
             self.assertEqual({m for path, m in mode.items() if path.is_dir()}, {"0o700"})
             self.assertEqual({m for path, m in mode.items() if not path.is_dir()}, {"0o600"})
+            meanwhile(lab, treatment)
             treatment.process.stop()
             self.assertEqual(treatment.process.exit_code(), 0, treatment.process.messages())
             self.assertIn("prog/xdp", self.state(lab)["links"])
