@@ -25,11 +25,11 @@ static __always_inline void ipv4_replace_word(struct iphdr *ip, __be16 *word, __
 
 static __always_inline void set_ce(struct packet *p)
 {
-	if (p->family == 4) {
+	if (p->ip4) {
 		__be16 *word = (__be16 *)p->ip4; /* version, IHL, TOS */
 
 		ipv4_replace_word(p->ip4, word, *word | bpf_htons(ECN_CE));
-	} else if (p->family == 6) {
+	} else if (p->ip6) {
 		*(__be32 *)p->ip6 |= bpf_htonl(ECN_CE << 20);
 	}
 }
@@ -39,11 +39,11 @@ static __always_inline void set_dscp(struct packet *p, __u8 remark)
 {
 	__u16 dscp = remark & 63;
 
-	if (p->family == 4) {
+	if (p->ip4) {
 		__be16 *word = (__be16 *)p->ip4;
 
 		ipv4_replace_word(p->ip4, word, (*word & bpf_htons(0xff03)) | bpf_htons(dscp << 2));
-	} else if (p->family == 6) {
+	} else if (p->ip6) {
 		__be16 *word = (__be16 *)p->ip6; /* version 4 bits, traffic class 8, flow label 4 */
 
 		*word = (*word & bpf_htons(0xf03f)) | bpf_htons(dscp << 6);
@@ -52,11 +52,11 @@ static __always_inline void set_dscp(struct packet *p, __u8 remark)
 
 static __always_inline void hop(struct packet *p, const struct route *r)
 {
-	if (p->family == 4) {
+	if (p->ip4) {
 		__be16 *word = (__be16 *)&p->ip4->ttl; /* TTL, protocol */
 
 		ipv4_replace_word(p->ip4, word, *word - bpf_htons(0x0100));
-	} else {
+	} else if (p->ip6) {
 		p->ip6->hop_limit--;
 	}
 	__builtin_memcpy(p->eth->h_dest, r->dmac, 6);

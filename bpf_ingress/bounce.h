@@ -42,9 +42,9 @@ static __always_inline int is_between_two_hosts(const struct packet *p)
 {
 	if ((p->eth->h_dest[0] | p->eth->h_source[0]) & 1)
 		return 0;
-	if (p->family == 4)
+	if (p->ip4)
 		return !ipv4_is_special(p->ip4->saddr) && !ipv4_is_special(p->ip4->daddr);
-	return !ipv6_is_special(&p->ip6->saddr) && !ipv6_is_special(&p->ip6->daddr);
+	return p->ip6 && !ipv6_is_special(&p->ip6->saddr) && !ipv6_is_special(&p->ip6->daddr);
 }
 
 /* Does the way to the source lead out where the frame came in? (strict reverse path, RFC 3704) */
@@ -58,10 +58,10 @@ static __always_inline int source_is_there(const struct packet *p)
 	fill_fib(&fib, p);
 	fib.ifindex = p->ctx->ingress_ifindex;
 	fib.tot_len = 0;
-	if (p->family == 4) {
+	if (p->ip4) {
 		fib.ipv4_src = p->ip4->daddr;
 		fib.ipv4_dst = p->ip4->saddr;
-	} else {
+	} else if (p->ip6) {
 		__builtin_memcpy(fib.ipv6_src, &p->ip6->daddr, 16);
 		__builtin_memcpy(fib.ipv6_dst, &p->ip6->saddr, 16);
 	}
@@ -74,7 +74,7 @@ static __always_inline int may_bounce(const struct packet *p, const struct sluic
 {
 	if (!has_plain_headers(p) || p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6)
 		return 0;
-	if (ip_bytes(p) < (p->family == 4 ? sizeof(struct bounce4) : sizeof(struct bounce6)))
+	if (ip_bytes(p) < (p->ip4 ? sizeof(struct bounce4) : sizeof(struct bounce6)))
 		return 0;
 	return allowance_left(clock) && is_between_two_hosts(p) && source_is_there(p);
 }
@@ -157,7 +157,7 @@ static __always_inline int write_bounce6(const struct packet *p, const struct sl
 	__u32 bytes = sizeof(b) - sizeof(b.ip);
 	__u64 sum;
 
-	if (p->family != 6 || (void *)(out + 1) > p->end)
+	if (!p->ip6 || (void *)(out + 1) > p->end)
 		return -1;
 	__builtin_memcpy(b.quote, p->ip6, sizeof(b.quote));
 	fill_notice(&b.notice, q, a, sizeof(b.quote));
@@ -179,10 +179,10 @@ static __always_inline int write_bounce6(const struct packet *p, const struct sl
 static __always_inline int take_bounce(struct packet *p, const struct sluice_request *q, const struct sluice_answer *a,
 				       struct sluice_clock *clock)
 {
-	__u32 length = p->l3_offset + (p->family == 4 ? sizeof(struct bounce4) : sizeof(struct bounce6));
+	__u32 length = p->l3_offset + (p->ip4 ? sizeof(struct bounce4) : sizeof(struct bounce6));
 
 	use_allowance(clock);
-	if (p->family == 4 ? write_bounce4(p, q, a) : write_bounce6(p, q, a))
+	if (p->ip4 ? write_bounce4(p, q, a) : write_bounce6(p, q, a))
 		return XDP_DROP; /* cannot happen: may_bounce() asked for the length */
 	swap_macs(p->eth);
 	return bpf_xdp_adjust_tail(p->ctx, (int)length - (int)p->length) ? XDP_DROP : XDP_TX;

@@ -120,10 +120,10 @@ static __always_inline __u32 classify(const struct sluice_transition *t, __u32 r
 	k.length = length < 0xffff ? length : 0xffff;
 	k.vlan = p->tci & 0xfff;
 	k.pcp = p->tagged ? p->tci >> 13 : 8;
-	if (p->family == 4) {
+	if (p->ip4) {
 		k.src[0] = p->ip4->saddr;
 		k.dst[0] = p->ip4->daddr;
-	} else if (p->family == 6) {
+	} else if (p->ip6) {
 		__builtin_memcpy(k.src, &p->ip6->saddr, 16);
 		__builtin_memcpy(k.dst, &p->ip6->daddr, 16);
 	}
@@ -140,16 +140,16 @@ static __always_inline __u64 mix_ipv6(__u64 h, const struct in6_addr *a)
 
 static __always_inline __u64 mix_host(__u64 h, const struct packet *p, __u32 source)
 {
-	if (p->family == 4)
+	if (p->ip4)
 		return sluice_hash_mix(h, source ? p->ip4->saddr : p->ip4->daddr);
-	return mix_ipv6(h, source ? &p->ip6->saddr : &p->ip6->daddr);
+	return p->ip6 ? mix_ipv6(h, source ? &p->ip6->saddr : &p->ip6->daddr) : h;
 }
 
 static __always_inline __u64 mix_addresses(__u64 h, const struct packet *p, __u32 by_src, __u32 by_dst)
 {
-	if (p->family == 4)
+	if (p->ip4)
 		return sluice_hash_mix(h, (__u64)(by_src ? p->ip4->saddr : 0) << 32 | (by_dst ? p->ip4->daddr : 0));
-	if (p->family == 6) {
+	if (p->ip6) {
 		if (by_src)
 			h = mix_ipv6(h, &p->ip6->saddr);
 		return by_dst ? mix_ipv6(h, &p->ip6->daddr) : h;
@@ -191,10 +191,10 @@ static __always_inline void note_flow(const struct packet *p, const struct sluic
 	if (!info)
 		return;
 	__builtin_memset(info, 0, sizeof(*info));
-	if (p->family == 4) {
+	if (p->ip4) {
 		__builtin_memcpy(info->src, &p->ip4->saddr, 4);
 		__builtin_memcpy(info->dst, &p->ip4->daddr, 4);
-	} else if (p->family == 6) {
+	} else if (p->ip6) {
 		__builtin_memcpy(info->src, &p->ip6->saddr, 16);
 		__builtin_memcpy(info->dst, &p->ip6->daddr, 16);
 	}

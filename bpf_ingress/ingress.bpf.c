@@ -106,7 +106,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 		return XDP_PASS; /* cannot happen: the rows exist for every possible CPU */
 	if (control->wake)
 		wake_controller(control);
-	outcome = parse(ctx, &p, config.frags);
+	outcome = parse(ctx, &p);
 	count->received_packets++;
 	count->received_bytes += p.length;
 	if (outcome == SLUICE_FORWARD)

@@ -53,7 +53,7 @@ static __always_inline int recall(struct xdp_md *ctx, struct leaving *l)
 	l->a.delay_ns = x->delay_ns;
 	l->a.ring_ns = x->ring_ns;
 	l->a.vt = x->vt;
-	if (parse(ctx, &l->p, config.frags) != SLUICE_FORWARD)
+	if (parse(ctx, &l->p) != SLUICE_FORWARD)
 		return -1;
 	return config.xconnect || l->p.family ? 0 : -1;
 }

@@ -16,6 +16,9 @@
 
 #define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 6
+#define MAX_L3_OFFSET 64 /* a power of two above Ethernet, two tags and PPPoE */
+
+extern const volatile struct sluice_ingress_config config;
 
 struct vlan_header {
 	__be16 tci;
@@ -49,21 +52,21 @@ struct packet {
 	struct xdp_md *ctx;
 	void *data, *end;
 	struct ethhdr *eth;
-	struct iphdr *ip4;    /* one of the two is set for IP */
+	struct iphdr *ip4;    /* one of the two is set for IP, by find_headers() */
 	struct ipv6hdr *ip6;
 	__u32 length;         /* of the frame, all fragments of a multi-buffer frame included */
 	__u32 l3_room;        /* bytes from the IP header to the end of the frame, or of the PPPoE payload */
 	__u16 l3_offset;      /* of the IP header, or of what stands there */
+	__u16 tci;            /* of the outermost tag, host order: PCP 3 bits, DEI, VLAN id 12 bits */
+	__u16 sport, dport;   /* host order */
 	__u8 pppoe;           /* bytes of the PPPoE and PPP headers in front of it, 0 = none */
 	__u8 family;          /* 4, 6, 0 = not IP */
 	__u8 proto;           /* of the transport header, or of what stopped the walk */
 	__u8 tos;             /* DSCP and ECN */
 	__u8 tagged;          /* VLAN tags */
-	__u16 tci;            /* of the outermost tag, host order: PCP 3 bits, DEI, VLAN id 12 bits */
 	__u8 fragment;        /* IP fragment, the first one too: ports are not used */
 	__u8 has_ports;
 	__u8 options;         /* IPv4 options or hop-by-hop header: routers must look at them */
-	__u16 sport, dport;   /* host order */
 };
 
 struct cursor {
@@ -105,7 +108,6 @@ static __always_inline __u32 parse_ipv4(struct cursor *c, struct packet *p)
 	if (bpf_ntohs(ip->tot_len) < sizeof(*ip) || p->l3_room < (__u32)bpf_ntohs(ip->tot_len))
 		return SLUICE_PASS_MALFORMED;
 	p->family = 4;
-	p->ip4 = ip;
 	p->proto = ip->protocol;
 	p->tos = ip->tos;
 	p->options = ip->ihl > 5;
@@ -127,7 +129,6 @@ static __always_inline __u32 parse_ipv6(struct cursor *c, struct packet *p)
 	if (p->l3_room < sizeof(*ip) + bpf_ntohs(ip->payload_len))
 		return SLUICE_PASS_MALFORMED;
 	p->family = 6;
-	p->ip6 = ip;
 	p->proto = ip->nexthdr;
 	p->tos = (bpf_ntohs(*(__be16 *)ip) >> 4) & 0xff;
 	p->options = p->proto == IPPROTO_HOPOPTS;
@@ -154,7 +155,7 @@ static __always_inline __u32 parse_ipv6(struct cursor *c, struct packet *p)
 /* PPPoE session: `*proto` becomes the ethertype of what it carries, 0 = not IP. Returns SLUICE_FORWARD or the reason. */
 static __always_inline __u32 parse_pppoe(struct cursor *c, struct packet *p, __be16 *proto)
 {
-	__u32 room = p->length - (__u32)(c->at - p->data);
+	__u32 room = p->l3_room;
 	struct pppoe_header *ppp = take(c, sizeof(*ppp));
 	__u32 bytes;
 
@@ -171,23 +172,25 @@ static __always_inline __u32 parse_pppoe(struct cursor *c, struct packet *p, __b
 	return SLUICE_FORWARD;
 }
 
-/* Fills `p` from the frame in `ctx`. Returns SLUICE_FORWARD when the frame is a candidate for forwarding (p->family
- * is 0 for what is not IP), else the SLUICE_PASS_* reason. */
-static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p, __u32 frags)
+/* Walks over the headers. Not inline: the verifier checks it once, and what it found are values that nobody knows
+ * anything about, so that the steps after it are checked once too, not once for each way through the headers. Pointers
+ * into the frame cannot leave it. */
+__noinline __u32 walk_headers(struct xdp_md *ctx, struct packet *p)
 {
 	struct cursor c = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	void *data = c.at;
 	struct vlan_header *vlan;
+	struct ethhdr *eth;
 	__be16 proto;
 	__u32 i;
 
-	p->ctx = ctx;
-	p->data = c.at;
-	p->end = c.end;
-	p->length = frags ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(c.end - c.at);
-	p->eth = take(&c, sizeof(*p->eth));
-	if (!p->eth)
+	if (!p)
 		return SLUICE_PASS_MALFORMED;
-	proto = p->eth->h_proto;
+	p->length = config.frags ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(c.end - c.at);
+	eth = take(&c, sizeof(*eth));
+	if (!eth)
+		return SLUICE_PASS_MALFORMED;
+	proto = eth->h_proto;
 #pragma unroll
 	for (i = 0; i < MAX_VLAN_TAGS; i++) {
 		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
@@ -196,19 +199,57 @@ static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p, __u32 f
 		if (!vlan)
 			return SLUICE_PASS_MALFORMED;
 		proto = vlan->next_proto;
-		if (!p->tagged)
+		if (!i)
 			p->tci = bpf_ntohs(vlan->tci);
-		p->tagged++;
+		p->tagged = i + 1;
 	}
-	p->l3_room = p->length - (__u32)(c.at - p->data);
+	p->l3_room = p->length - (__u32)(c.at - data);
 	if (proto == bpf_htons(ETH_P_PPP_SES) && parse_pppoe(&c, p, &proto) != SLUICE_FORWARD)
 		return SLUICE_PASS_MALFORMED;
-	p->l3_offset = c.at - p->data;
+	p->l3_offset = c.at - data;
 	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(&c, p);
 	if (proto == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(&c, p);
 	return SLUICE_FORWARD;
+}
+
+/* The pointers of `p`: 0, or -1 when the headers are not where they were, which cannot be. */
+static __always_inline int find_headers(struct xdp_md *ctx, struct packet *p)
+{
+	void *ip;
+
+	p->ctx = ctx;
+	p->data = (void *)(long)ctx->data;
+	p->end = (void *)(long)ctx->data_end;
+	p->ip4 = 0;
+	p->ip6 = 0;
+	p->eth = p->data;
+	if (p->data + sizeof(*p->eth) > p->end)
+		return -1;
+	ip = p->data + (p->l3_offset & (MAX_L3_OFFSET - 1));
+	if (p->family == 4) {
+		if (ip + sizeof(*p->ip4) > p->end)
+			return -1;
+		p->ip4 = ip;
+	} else if (p->family == 6) {
+		if (ip + sizeof(*p->ip6) > p->end)
+			return -1;
+		p->ip6 = ip;
+	}
+	return 0;
+}
+
+/* Fills `p`, which is all zero, from the frame in `ctx`. Returns SLUICE_FORWARD when the frame is a candidate for
+ * forwarding (p->family is 0 for what is not IP), else the SLUICE_PASS_* reason. */
+static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p)
+{
+	__u32 outcome = walk_headers(ctx, p);
+
+	asm volatile("" : "+r"(outcome)); /* which values it has, the compiler knows and the verifier does not */
+	if (find_headers(ctx, p))
+		return SLUICE_PASS_MALFORMED;
+	return outcome;
 }
 
 #endif

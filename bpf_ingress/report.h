@@ -45,10 +45,10 @@ static __always_inline void copy_ring(struct sluice_event *e, const struct sluic
 
 static __always_inline void copy_flow(struct sluice_event *e, const struct packet *p)
 {
-	if (p->family == 4) {
+	if (p->ip4) {
 		__builtin_memcpy(e->src, &p->ip4->saddr, 4);
 		__builtin_memcpy(e->dst, &p->ip4->daddr, 4);
-	} else if (p->family == 6) {
+	} else if (p->ip6) {
 		__builtin_memcpy(e->src, &p->ip6->saddr, 16);
 		__builtin_memcpy(e->dst, &p->ip6->daddr, 16);
 	}

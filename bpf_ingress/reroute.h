@@ -145,7 +145,7 @@ static __always_inline int find_detour(struct xdp_md *ctx)
 	struct home home;
 	__s64 row;
 
-	if (!x || !clock || find_home(x, &home) || parse(ctx, &p, config.frags) != SLUICE_FORWARD ||
+	if (!x || !clock || find_home(x, &home) || parse(ctx, &p) != SLUICE_FORWARD ||
 	    (!config.xconnect && !p.family))
 		return XDP_PASS; /* cannot happen: the first program has just looked all of it up */
 	row = next_row(x, &home, clock->now_ns);

@@ -12,8 +12,6 @@
 #define AF_INET 2
 #define AF_INET6 10
 
-extern const volatile struct sluice_ingress_config config;
-
 struct route {
 	__u32 egress;          /* index into config.egress_* */
 	const struct sluice_port *port; /* of the egress, where the route had to ask for it */
@@ -56,7 +54,7 @@ static __always_inline __u32 fib_precheck(const struct packet *p)
 		if ((mac[0] ^ own[0]) | (mac[1] ^ own[1]) | (mac[2] ^ own[2]))
 			return SLUICE_PASS_OTHERHOST;
 	}
-	if (p->family == 4) {
+	if (p->ip4) {
 		if (p->ip4->ttl <= 1)
 			return SLUICE_PASS_TTL;
 		return ipv4_is_special(p->ip4->daddr) || ipv4_is_special(p->ip4->saddr) ? SLUICE_PASS_MULTICAST
@@ -102,7 +100,7 @@ static __always_inline void fill_fib(struct bpf_fib_lookup *fib, const struct pa
 	fib->l4_protocol = p->proto;
 	fib->sport = bpf_htons(p->sport);
 	fib->dport = bpf_htons(p->dport);
-	if (p->family == 4) {
+	if (p->ip4) {
 		fib->family = AF_INET;
 		fib->tos = p->tos;
 		fib->tot_len = bpf_ntohs(p->ip4->tot_len);

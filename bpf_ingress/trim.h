@@ -11,14 +11,16 @@
 
 static __always_inline __u32 ip_bytes(const struct packet *p)
 {
-	return p->family == 4 ? bpf_ntohs(p->ip4->tot_len) : sizeof(struct ipv6hdr) + bpf_ntohs(p->ip6->payload_len);
+	if (p->ip4)
+		return bpf_ntohs(p->ip4->tot_len);
+	return p->ip6 ? sizeof(struct ipv6hdr) + bpf_ntohs(p->ip6->payload_len) : 0;
 }
 
 /* Whole IP packets whose transport follows their first header: of others the rest would not tell whose it is. A
  * fragment that lost bytes would spoil what it is assembled into, and a PPPoE session has a length of its own. */
 static __always_inline int has_plain_headers(const struct packet *p)
 {
-	return p->family && !p->pppoe && !p->options && !p->fragment && (p->family == 4 || p->ip6->nexthdr == p->proto);
+	return p->family && !p->pppoe && !p->options && !p->fragment && (p->ip4 || (p->ip6 && p->ip6->nexthdr == p->proto));
 }
 
 /* Length of the frame when it is trimmed; 0 = it is none to trim. */
@@ -49,9 +51,9 @@ static __always_inline int cut(struct packet *p, __u32 length)
 {
 	__u16 bytes = length - p->l3_offset;
 
-	if (p->family == 4)
+	if (p->ip4)
 		ipv4_replace_word(p->ip4, &p->ip4->tot_len, bpf_htons(bytes));
-	else if (p->family == 6)
+	else if (p->ip6)
 		p->ip6->payload_len = bpf_htons(bytes - sizeof(struct ipv6hdr));
 	return bpf_xdp_adjust_tail(p->ctx, (int)length - (int)p->length);
 }

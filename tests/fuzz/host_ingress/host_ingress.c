@@ -66,7 +66,7 @@ __u32 host_ingress(const struct host_tables *with, __u32 begin, __u32 end, struc
 
 	tables = with;
 	host_config = &with->config;
-	outcome = parse(&ctx, &p, 0);
+	outcome = parse(&ctx, &p);
 	if (outcome == SLUICE_FORWARD)
 		outcome = route(&ctx, &p, &r);
 	if (outcome != SLUICE_FORWARD)
