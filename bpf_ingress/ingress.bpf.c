@@ -76,7 +76,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		note_flow(p, &q, a.bucket);
 	if (config.ways && a.open) {
 		leave(p->ctx, r, row, &q, &a);
-		sluice_settle(&q, &a, a.outcome < SLUICE_SPILL ? a.outcome : SLUICE_DROP_LIMIT);
+		return SLUICE_PASS_BYPASS; /* packet pointers are void after a tail call, also one that failed */
 	}
 	if (a.outcome > SLUICE_FORWARD)
 		report(p, &q, &a, clock, control);

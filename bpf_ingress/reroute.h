@@ -130,9 +130,10 @@ static __always_inline __s64 next_row(struct refusal *x, struct home *home, __u6
 	if (!t || !where || where > t->overflow_count || where > SLUICE_MAX_OVERFLOW)
 		return -1;
 	x->detour.where = where;
+	asm volatile("" : "+r"(where)); /* the verifier of 6.1 loses the bound of a copy */
 	home->pauses = home->is_away &&
 		       ((SLUICE_AWAY_TICK(now) - home->flow->away) & SLUICE_AWAY_TICK(~0ull)) >= t->flowlet;
-	return x->row / SLUICE_MAX_TRANSITIONS * SLUICE_MAX_TRANSITIONS + (t->overflow[where - 1] & (SLUICE_MAX_TRANSITIONS - 1));
+	return x->row / SLUICE_MAX_TRANSITIONS * SLUICE_MAX_TRANSITIONS + (t->overflow[(where - 1) & (SLUICE_MAX_OVERFLOW - 1)] & (SLUICE_MAX_TRANSITIONS - 1));
 }
 
 /* Fills in the detour and goes back to ways_out.h. */

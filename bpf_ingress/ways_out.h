@@ -127,7 +127,8 @@ static __always_inline int ways_out(struct xdp_md *ctx)
 	way = is_away ? way_of_away(&l) : first_of(l.a.klass->ways, possible_ways(&l));
 	if (way == SLUICE_WAY_REROUTE && l.x->trial == TRIAL_NONE) {
 		bpf_tail_call(ctx, &sl_ways, SLUICE_DETOUR);
-		way = SLUICE_WAYS; /* cannot happen: both programs are there or none */
+		count_for_port(&l, SLUICE_PASS_BYPASS); /* cannot happen: both programs are there or none */
+		return XDP_PASS;
 	}
 	if (way == SLUICE_WAYS)
 		return come_home(&l);

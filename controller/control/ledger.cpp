@@ -73,8 +73,9 @@ uint64_t redirected_by(const Maps &maps, uint32_t ports) {
     return frames;
 }
 
-// The kernel sends a bulk now and then without running the hook's program, and nobody counts why; the device
-// has sent these frames. More than one in kMostUnseen is a loss.
+// Seen on one sandboxed kernel only (docs/measurements.md): no tracepoint of the kernel's runs for a NAPI
+// poll that interrupts one certain task of the sandbox, and nobody counts it; the device has sent these
+// frames. More than one in kMostUnseen is a loss.
 uint64_t unseen_of(const Comparison &out) {
     constexpr uint64_t kMostUnseen = 512;
     return std::min(static_cast<uint64_t>(std::max<int64_t>(out.unexplained(), 0)), out.up / kMostUnseen);

@@ -223,10 +223,12 @@ void LoadedDataplane::carry(DataPath &next, const DataPath &old) const {
 // Everything of `next` is pinned before it comes into force: whoever looks finds a whole instance, the old or
 // the new one.
 Result<> LoadedDataplane::bring_in(DataPath &next, DataPath &old, const CompiledPolicy &policy) {
-    if (auto r = serve_ports(next.instance, policy, next.ports()); !r)
-        return r;
-    if (auto r = open_side_paths(next, old, policy); !r)
-        return r;
+    // A pass program may be what makes a port take frames.
+    auto opened = open_side_paths(next, old, policy).and_then([&] {
+        return serve_ports(next.instance, policy, next.ports());
+    });
+    if (!opened)
+        return opened;
     if (pins_) {
         auto folder = pins_->create();
         if (!folder)

@@ -87,6 +87,8 @@ void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {
             continue;
         if (auto link = attach_pass_program(facts.dev)) {
             path.pass_links.emplace(facts.dev.ifindex, std::move(*link));
+            if (auto now = find_netdev(facts.dev.ifindex); now && *now)
+                facts.dev = **now;
             facts.preflight = preflight(facts.dev);
         }
     }

@@ -254,11 +254,16 @@ SLUICE_INLINE __u32 sluice_would(__u32 outcome)
 	}
 }
 
+#define SLUICE_OUTCOME_MASK 15 /* of an index into sluice_class_count.outcome */
+SLUICE_ASSERT(SLUICE_CLASS_OUTCOMES <= SLUICE_OUTCOME_MASK + 1, "mask of outcomes");
+
 /* Counts a frame that must not join the queue as it came. In shadow mode it does, and nobody is charged: the simulated
  * policy did not let it. */
 SLUICE_INLINE void sluice_count_refusal(const struct sluice_request *q, struct sluice_answer *a, struct sluice_flow *f,
 					struct sluice_class_count *count)
 {
+	__u32 outcome = a->outcome < SLUICE_CLASS_OUTCOMES ? a->outcome : SLUICE_DROP_RING;
+
 	if (q->shadow) {
 		count->would[sluice_would(a->outcome)]++;
 		a->outcome = SLUICE_FORWARD;
@@ -267,7 +272,8 @@ SLUICE_INLINE void sluice_count_refusal(const struct sluice_request *q, struct s
 	}
 	if (a->outcome < SLUICE_SPILL)
 		f->refused++;
-	count->outcome[a->outcome < SLUICE_CLASS_OUTCOMES ? a->outcome : SLUICE_DROP_RING]++;
+	asm volatile("" : "+r"(outcome)); /* the verifier of 6.1 loses the bound of a copy */
+	count->outcome[outcome & SLUICE_OUTCOME_MASK]++;
 }
 
 /* The frame joins the queue with `wire` bytes. */

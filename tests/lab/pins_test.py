@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -235,7 +236,7 @@ class Unload(LabCase):
     @staticmethod
     def state(lab: Lab) -> dict[str, str]:
         """What a data path could leave behind in the router and in the kernel."""
-        return {"links": run(["ip", "-d", "-o", "link"], lab.router), "qdiscs": run(["tc", "qdisc"], lab.router),
+        return {"links": run(["ip", "-d", "-o", "link"], lab.router), "qdiscs": re.sub(r"rate \S+ burst \S+", "paced", run(["tc", "qdisc"], lab.router)),
                 "filters": "".join(run(["tc", "filter", "show", "dev", device, side], lab.router)
                                    for device in (lab.lan, lab.wan) for side in ("ingress", "egress")),
                 "pins": " ".join(sorted(os.listdir("/sys/fs/bpf")))}

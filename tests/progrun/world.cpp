@@ -173,8 +173,6 @@ bool World::load(const WorldOptions &options) {
         return false;
     program_ = Fd(bpf_prog_get_fd_by_id(id));
     maps().control[0].heartbeat_ns = monotonic_now_ns();
-    if (options.slow_kind == "virtio") // takes frames by the program that the test gave it, not by sluice's
-        restore_devmap_entry(kWan);
     return static_cast<bool>(program_);
 }
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 # Programs that the lab and the tests call.
-TOOLS = ("bash", "cat", "cp", "env", "ethtool", "grep", "ip", "iperf3", "ls", "mkdir", "mount", "nsenter", "ping", "rm", "sed",
+TOOLS = ("bash", "bpftool", "cat", "cp", "env", "ethtool", "grep", "ip", "iperf3", "ls", "mkdir", "mount", "nsenter", "ping", "rm", "sed",
          "sh", "sleep", "sysctl", "tc", "timeout", "true", "unshare")
 PYTHON = Path("/usr/lib/python3.11")
 # Parts of Python that nothing here imports.

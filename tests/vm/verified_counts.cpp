@@ -31,18 +31,24 @@ transitions:
       {name: voice, match: [{dscp: ef}, {dport: 5060}], priority: 0, remark: cs5},
       {name: bulk, match: [{dst: 203.0.113.0/24}, {vlan: 7}], aqm: {law: pi2}}, {name: default}]}
 )"},
+    {"ways", R"(
+ports: {fast: {device: fast0}, slow: {device: slow0, rate: 1gbit, spill: {qdisc: pfifo}}, other: {device: lo, rate: 1gbit}}
+transitions:
+  - {from: fast, to: slow, forward: fib, overflow: [other], classes: [
+      {name: default, when_full: [mark, reroute, trim, bounce, spill, drop]}]}
+  - {from: fast, to: other, forward: fib}
+)"},
 };
 
-// Our programs in this process, by their names in the kernel.
+// All programs of ours in the kernel, by their names: this guest has no others.
 nlohmann::json loaded_programs() {
     nlohmann::json out = nlohmann::json::object();
-    for (const auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-        std::error_code ignored;
-        if (read_symlink(entry.path(), ignored) != "anon_inode:bpf-prog")
-            continue;
+    for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+        const Fd program(bpf_prog_get_fd_by_id(id));
         bpf_prog_info info{};
         uint32_t length = sizeof(info);
-        if (bpf_obj_get_info_by_fd(std::stoi(entry.path().filename()), &info, &length) == 0)
+        if (program && bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0 &&
+            std::string_view(info.name).starts_with("sluice_"))
             out[info.name] = std::max<uint32_t>(out.value(info.name, 0u), info.verified_insns);
     }
     return out;

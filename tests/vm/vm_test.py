@@ -23,10 +23,11 @@ BUDGETS = Path(__file__).resolve().parent / "budgets.json"
 SKIPPED = 77
 GUEST_S = 540
 CLANGS = ("clang-14", "clang-19")
-MARGIN = 1.5  # of a new budget over what was measured
-COST_MARGIN = 1.25  # likewise, of instructions per packet
-# clang 19's objects are near the million instructions at which 6.1 stops: printed, no promise. Packages are built with 14.
-NO_PROMISE = {("6.1", "clang-19")}
+MARGIN = 1.2  # of a new budget over what was measured
+COST_MARGIN = 1.1  # likewise, of instructions per packet
+NO_PROMISE: set[tuple[str, str]] = set()
+
+LAB_TEST = "cd tests/lab && SLUICE_BUILD_DIR=/sluice/build python3 -B -m unittest -v "
 
 # What runs in the guest, in this order: name, command in the folder of the repository, seconds of virtual time. Loading the
 # programs is most of the work (the verifier runs at a fortieth of its speed), so there are few cases of each kind.
@@ -35,11 +36,14 @@ STEPS = {
     "ring": ("build/ring_test --gtest_filter='Hooks/Ring.OccupancySizeAndBytesAreExact/*:Hooks/Ring.VethDrainsItself/Tracepoint'", 60),
     "virtio": ("SLUICE_VIRTIO_DEVICE=eth0 build/ring_test --gtest_filter='*/VirtioRing.*'", 240),
     "lab_scene": ("python3 tests/lab/lab.py run --treatment sluice --seconds 3 --warmup 1 --json /out/scene.json", 60),
+    "spill": (LAB_TEST + "spill_test.Spill.test_sparse_flows_do_not_wait_behind_spilled_ones", 120),
+    "pins": (LAB_TEST + "pins_test.Unload pins_test.ControllerLost.test_bypass", 120),
     "forwarding": ("build/forwarding_cost >/out/forwarding.json", 60),
 }
 PROGRAMS = ("sluiced", "sluicectl", "slowlink", "udp_probe", "ring_test", "forwarding_cost",
             *(f"verified_counts_{clang}" for clang in CLANGS))
-MODULES = ("tun", "veth", "8021q", "pppoe", "sch_ingress", "cls_bpf", "act_bpf", "act_mirred", "sch_htb", "sch_cake", "virtio_pci",
+MODULES = ("tun", "veth", "8021q", "pppoe", "sch_ingress", "cls_bpf", "act_bpf", "act_mirred", "sch_htb", "sch_tbf", "sch_fq_codel",
+           "sch_cake", "virtio_pci",
            "virtio_net", "ixgbe", "igb", "igc", "i40e", "ice", "mlx5_core")
 # A NIC with a queue per CPU and one more for XDP, whose device looks at a ring four seconds after the first frame in it.
 NIC = ["-netdev", "tap,id=n0,ifname=guest0,script=no,downscript=no,queues=2",
@@ -156,6 +160,18 @@ class Kernel(unittest.TestCase):
 
     def test_virtio_ring(self) -> None:
         self.ring_test("virtio", 2)
+
+    def lab_test(self, step: str) -> None:
+        log = self.passed(step)
+        print(log, flush=True)
+        self.assertNotIn("skipped", log)
+
+    def test_spill_into_a_fair_queue(self) -> None:
+        self.lab_test("spill")
+
+    def test_the_data_path_outlives_the_daemon(self) -> None:
+        """tcx links where the kernel has them; 6.1 keeps the slow path's program by a filter of clsact."""
+        self.lab_test("pins")
 
     def test_lab_scene(self) -> None:
         self.passed("lab_scene")
