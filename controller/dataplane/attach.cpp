@@ -1,12 +1,31 @@
 #include "dataplane/attach.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <linux/if_link.h>
+#include <string_view>
 
 #include "dataplane/xdp_query.hpp"
 
 namespace sluice {
+namespace {
+
+struct XdpMode {
+    XdpChoice choice;
+    uint32_t flag;
+    const char *name; // as xdp_mode() says
+};
+constexpr XdpMode modes[] = {{XdpChoice::native, XDP_FLAGS_DRV_MODE, "native"},
+                             {XdpChoice::generic, XDP_FLAGS_SKB_MODE, "generic"}};
+
+std::string native_cure(const PortFacts &facts) {
+    const std::string cure = "`xdp: auto` takes generic mode (slow)";
+    if (facts.preflight.mtu_fits())
+        return cure + ", or a card whose driver has XDP";
+    return "ip link set " + facts.dev.name + " mtu " + std::to_string(facts.preflight.linear_mtu) + ", or " +
+           cure;
+}
+
+} // namespace
 
 Result<std::vector<Fd>> attach_tracepoints(const Instance &instance) {
     std::vector<Fd> links;
@@ -25,35 +44,42 @@ Result<std::vector<Fd>> attach_tracepoints(const Instance &instance) {
     return links;
 }
 
-Result<Fd> attach_xdp(const Fd &program, PortFacts &facts) {
-    struct XdpMode {
-        uint32_t flag;
-        const char *name;
-    };
+Result<Fd> attach_xdp(const Fd &program, PortFacts &facts, XdpChoice choice) {
     int err = 0;
-    for (XdpMode mode : {XdpMode{XDP_FLAGS_DRV_MODE, "native"}, XdpMode{XDP_FLAGS_SKB_MODE, "generic"}}) {
+    for (const XdpMode &mode : modes) {
+        if (choice != XdpChoice::automatic && choice != mode.choice)
+            continue;
         LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode.flag);
         Fd link(bpf_link_create(program.get(), static_cast<int>(facts.dev.ifindex), BPF_XDP, &opts));
         err = errno;
         if (link) {
-            note_xdp_mode(facts, mode.name);
+            facts.xdp_mode = mode.name;
             return link;
         }
         if (err == EBUSY || err == EEXIST) // EEXIST: there is one in the other mode
             break;
     }
     const std::string other = describe_xdp(facts.dev.ifindex);
-    if (other.empty())
-        return fail_errno(err, "attach XDP to " + facts.dev.name);
-    return fail_busy("attach XDP to " + facts.dev.name + ": another XDP program is there and stays: " + other,
-                     "detach it with the tool that attached it (`bpftool net show dev " + facts.dev.name +
-                         "`); if it is of an earlier sluiced: `sluicectl unload`");
+    if (!other.empty())
+        return fail_busy("attach XDP to " + facts.dev.name +
+                             ": another XDP program is there and stays: " + other,
+                         "detach it with the tool that attached it (`bpftool net show dev " + facts.dev.name +
+                             "`); if it is of an earlier sluiced: `sluicectl unload`");
+    if (choice == XdpChoice::native)
+        return fail_errno(err, "attach XDP to " + facts.dev.name + " in native mode", native_cure(facts));
+    return fail_errno(err, "attach XDP to " + facts.dev.name);
 }
 
-void note_xdp_mode(PortFacts &facts, const char *mode) {
-    facts.xdp_mode = mode;
-    if (std::strcmp(mode, "generic") == 0)
-        facts.degraded = "driver " + facts.dev.driver + " has no native XDP: generic mode, slow";
+Result<> check_xdp_mode(const PortFacts &facts, XdpChoice choice) {
+    const std::string_view attached = xdp_mode(facts.dev.ifindex);
+    for (const XdpMode &mode : modes)
+        if (choice == mode.choice && !attached.empty() && attached != mode.name)
+            return fail_busy("XDP of " + facts.dev.name + " is attached in " + std::string(attached) +
+                                 " mode, the policy wants " + mode.name +
+                                 ": the mode does not change while attached",
+                             "stop sluiced, `sluicectl unload`, start it again; or `xdp: auto`, which stays "
+                             "in the mode as it is");
+    return {};
 }
 
 } // namespace sluice

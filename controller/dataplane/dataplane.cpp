@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/clock.hpp"
+#include "dataplane/attach.hpp"
 #include "dataplane/carry.hpp"
 #include "dataplane/fill.hpp"
 #include "dataplane/follow.hpp"
@@ -56,6 +57,7 @@ class LoadedDataplane final : public Dataplane {
     Result<> flip(const CompiledPolicy &policy);
     Result<> exchange(DataPath &next, DataPath &old, const CompiledPolicy &policy);
     Result<> bring_in(DataPath &next, DataPath &old, const CompiledPolicy &policy);
+    Result<> check_xdp_modes(const CompiledPolicy &policy, const Wiring &wiring) const;
     void carry(DataPath &next, const DataPath &old) const;
     Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
     Result<> pin_again();
@@ -176,12 +178,25 @@ Result<> LoadedDataplane::open(const CompiledPolicy &policy) {
 Result<> LoadedDataplane::adopt(const CompiledPolicy &policy, Wiring wiring) {
     active_ = std::move(before_);
     before_ = DataPath();
+    if (auto r = check_xdp_modes(policy, wiring); !r)
+        return r;
     active_.wiring = std::move(wiring);
     active_.maps.control[0].sample_rate = options_.event_rate;
     loaded_ = policy;
     if (active_.maps.control[0].policy_hash[generation()] != policy_hash(policy))
         return flip(policy);
     fill_ports(active_.maps, policy, active_.ports());
+    return {};
+}
+
+// Of the ports that the instance in force is attached to.
+Result<> LoadedDataplane::check_xdp_modes(const CompiledPolicy &policy, const Wiring &wiring) const {
+    for (const uint32_t port : ingress_ports(policy))
+        for (const IngressPort &in : active_.ingress)
+            if (const PortFacts &facts = wiring.ports[port];
+                !facts.missing && in.link && in.ifindex == facts.dev.ifindex)
+                if (auto r = check_xdp_mode(facts, policy.port(port).xdp); !r)
+                    return r;
     return {};
 }
 
@@ -244,7 +259,7 @@ Result<> LoadedDataplane::bring_in(DataPath &next, DataPath &old, const Compiled
         if (!carried)
             return carried;
     }
-    if (auto r = put_in_place(next, old); !r || !pins_)
+    if (auto r = put_in_place(next, old, policy); !r || !pins_)
         return r;
     return pin_links(next).and_then([&] { return pins_->put_in_force(next.pins); });
 }
@@ -270,6 +285,8 @@ Result<> LoadedDataplane::prepare(const CompiledPolicy &policy) {
     auto wiring = survey(policy.source, &active_.wiring, &loaded_.source);
     if (!wiring)
         return tl::unexpected(wiring.error());
+    if (auto r = check_xdp_modes(policy, *wiring); !r)
+        return r;
     if (identity(policy, *wiring, options_.hook) != active_.identity ||
         policy.class_count > active_.maps.class_rows()) {
         auto built = build(policy, std::move(*wiring));
@@ -329,7 +346,7 @@ Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<Port
             return tl::unexpected(program.error());
         in.program = std::move(*program);
     }
-    return attach_ingress(in, facts).map([&] { in.stale = false; });
+    return attach_ingress(in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
 }
 
 Result<bool> LoadedDataplane::look() {

@@ -84,7 +84,7 @@ std::string port_health(const PortFacts &facts, const Port &port, PortRole role)
     } else {
         if (facts.dev.name != port.device)
             found.push_back(renamed(facts, port));
-        if (role.from && facts.xdp_mode == "generic")
+        if (role.from && facts.xdp_mode == "generic" && port.xdp != XdpChoice::generic)
             found.push_back(generic(facts));
         if (role.to)
             add_transmit(found, facts, port);

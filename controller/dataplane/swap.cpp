@@ -94,16 +94,18 @@ void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {
     }
 }
 
-Result<> attach_ingress(IngressPort &in, PortFacts &facts) {
+Result<> attach_ingress(IngressPort &in, PortFacts &facts, XdpChoice choice) {
     if (facts.missing)
         return {};
     if (in.link && in.ifindex == facts.dev.ifindex) {
+        if (auto r = check_xdp_mode(facts, choice); !r)
+            return r;
         if (int err = bpf_link_update(in.link.get(), in.program.get(), nullptr))
             return fail_errno(err, "replace the XDP program of " + facts.dev.name);
-        note_xdp_mode(facts, xdp_mode(in.ifindex));
+        facts.xdp_mode = xdp_mode(in.ifindex);
         return {};
     }
-    auto link = attach_xdp(in.program, facts);
+    auto link = attach_xdp(in.program, facts, choice);
     if (!link)
         return tl::unexpected(link.error());
     in.link = std::move(*link);
@@ -111,7 +113,7 @@ Result<> attach_ingress(IngressPort &in, PortFacts &facts) {
     return {};
 }
 
-Result<> put_in_place(DataPath &next, const DataPath &old) {
+Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy &policy) {
     auto tracepoints = attach_tracepoints(next.instance);
     if (!tracepoints)
         return tl::unexpected(tracepoints.error());
@@ -122,7 +124,7 @@ Result<> put_in_place(DataPath &next, const DataPath &old) {
             in.link = duplicate(before->link);
             in.ifindex = before->ifindex;
         }
-        if (auto r = attach_ingress(in, facts); !r)
+        if (auto r = attach_ingress(in, facts, policy.port(in.port).xdp); !r)
             return r;
     }
     return {};

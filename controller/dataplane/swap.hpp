@@ -13,7 +13,7 @@ Result<> open_side_paths(DataPath &next, DataPath &old, const CompiledPolicy &po
 // Attaches `next`, egress before ingress. A fast port that `old` serves changes over, others get a link of
 // their own. The tracepoints of `old` stay: its last frames are still to be counted. On failure call
 // put_back().
-Result<> put_in_place(DataPath &next, const DataPath &old);
+Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy &policy);
 // Undoes as much of both as was done.
 void put_back(DataPath &next, DataPath &old);
 // Ports that `old` serves and `next` does not are the kernel's from now on.
@@ -23,6 +23,6 @@ void detach_others(const DataPath &next, DataPath &old);
 // does the same service.
 void attach_pass_programs(DataPath &path, const CompiledPolicy &policy);
 // Attaches the port's program, or exchanges it on the device that has one of ours: without a gap.
-Result<> attach_ingress(IngressPort &in, PortFacts &facts);
+Result<> attach_ingress(IngressPort &in, PortFacts &facts, XdpChoice choice);
 
 } // namespace sluice

@@ -43,6 +43,8 @@ struct Pause {
     uint64_t above_ns = 2'000'000, below_ns = 1'000'000;
 };
 
+enum class XdpChoice : uint8_t { automatic, native, generic };
+
 struct Port {
     std::string name;                         // key under `ports:`
     std::string device;                       // interface name
@@ -52,6 +54,7 @@ struct Port {
         next_hop; // addresses of the router behind it, at most one per family; none = by routes
     std::optional<SpillQueue> spill;
     std::optional<Pause> pause;
+    XdpChoice xdp = XdpChoice::automatic; // how the port's program is attached
     SourcePos pos;
 };
 

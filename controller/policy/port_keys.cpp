@@ -114,6 +114,15 @@ constexpr Row<Port> port_rows[] = {
                  "to is late.",
       .section = "pause"},
      [](Reader &r, const Node &n, Port &p) { p.pause = read_pause(r, n); }},
+    {{.name = "xdp",
+      .type = Type::word,
+      .fallback = "auto",
+      .example = "native",
+      .meaning = "How sluice attaches to a port that frames come in by: `auto` takes native mode where the "
+                 "driver has it, else generic mode. `native` is an error where that fails. Does not change "
+                 "while attached.",
+      .words = xdp_words},
+     [](Reader &r, const Node &n, Port &p) { read_word(r, n, xdp_words, p.xdp); }},
 };
 
 } // namespace

@@ -12,7 +12,7 @@ import unittest
 from lab import exit_on_signals
 from machine import machine_line
 
-MODULES = ("ring", "scenes", "ecn", "spill", "pause", "policies", "reroute", "life", "pins", "reload", "change", "confine",
+MODULES = ("ring", "scenes", "ecn", "spill", "pause", "policies", "reroute", "life", "pins", "xdp", "reload", "change", "confine",
            "view", "watch", "web", "metrics", "features", "world")
 SKIPPED = 77  # exit code that ctest reports as skipped
 

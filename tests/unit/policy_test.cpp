@@ -236,6 +236,24 @@ TEST(Values, classes_and_matches) {
     EXPECT_EQ(classes[3].weight, 4u);
 }
 
+TEST(Values, xdp_mode_of_a_port) {
+    const auto with = [](const std::string &key) {
+        return load_policy_text("version: 1\nports:\n  lan: {device: eth0" + key +
+                                    "}\n  wan: {device: eth1}\ntransitions:\n  - {from: lan, to: wan}\n",
+                                "test.yaml");
+    };
+    for (const auto &[key, choice] : {std::pair("", XdpChoice::automatic),
+                                      {", xdp: auto", XdpChoice::automatic},
+                                      {", xdp: native", XdpChoice::native},
+                                      {", xdp: generic", XdpChoice::generic}}) {
+        const LoadResult result = with(key);
+        ASSERT_TRUE(result.policy) << all_messages(result);
+        EXPECT_EQ(result.policy->ports[0].xdp, choice) << key;
+        EXPECT_EQ(result.policy->ports[1].xdp, XdpChoice::automatic);
+    }
+    EXPECT_FALSE(with(", xdp: offload").policy);
+}
+
 TEST(Values, ways_out_of_a_full_queue) {
     const LoadResult result = load_policy_text(R"(version: 1
 ports:

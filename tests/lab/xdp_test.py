@@ -1,0 +1,114 @@
+"""`ports.<name>.xdp`: the mode that the policy asks for is the mode that the kernel has, or an error that says why."""
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from lab import Lab
+from lab_case import LabCase, Unexplained, port, sluice
+from netns import in_namespace, ip_batch, run
+from reload_test import sluicectl
+from treatments import Sluice
+
+FAILED, BUSY = 1, 4  # exit codes of sluiced
+FRAMES = 100
+POLICY = """version: 1
+ports:
+  lan: {{device: {device}, xdp: {mode}}}
+  wan: {{device: WAN_DEVICE, rate: 50mbit}}
+transitions:
+  - {{from: [lan], to: wan}}
+"""
+
+
+def policy(mode: str, device: str = "LAN_DEVICE") -> str:
+    return POLICY.format(mode=mode, device=device)
+
+
+class Mode(LabCase):
+    def setUp(self) -> None:
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = Path(folder.name, "policy.yaml")
+
+    def treatment(self, mode: str) -> Sluice:
+        self.file.write_text(policy(mode))
+        return sluice(policy_file=self.file)
+
+    def attached(self, lab: Lab, treatment: Sluice) -> str:
+        """As the kernel says; sluice must say the same."""
+        link = run(["ip", "-o", "link", "show", lab.lan], lab.router)
+        mode = "generic" if " xdpgeneric " in link else "native" if " xdp " in link else ""
+        self.assertEqual(port(treatment.status(lab), "lan")["xdp_mode"], mode, link)
+        return mode
+
+    def forwards(self, lab: Lab, treatment: Sluice) -> None:
+        """All frames arrive, none by the kernel's own forwarding."""
+        before, received = lab.link.command("stats"), port(treatment.status(lab), "lan")["received_packets"]
+        self.injector(lab).send(FRAMES)
+        time.sleep(0.5)
+        after = lab.link.command("stats")
+        counts = tuple(after[k] - before[k] for k in ("of_source", "stack_frames_of_source"))
+        received = port(treatment.status(lab), "lan")["received_packets"] - received
+        self.note(arrived=counts[0], by_kernel=counts[1], received=received)
+        if counts != (FRAMES, 0) or received < FRAMES:  # neighbour discovery comes in too
+            raise Unexplained(f"{FRAMES} frames: arrived and by kernel {counts}, received {received}")
+
+    def refused(self, lab: Lab, text: str) -> subprocess.CompletedProcess:
+        file = lab.folder / "refused.yaml"
+        file.write_text(text.replace("LAN_DEVICE", lab.lan).replace("WAN_DEVICE", lab.wan))
+        done = subprocess.run(in_namespace(lab.router, [
+            lab.binary("sluiced"), "--policy", str(file), "--web.listen-address", "", "--control-socket",
+            str(lab.folder / "refused.sock"), "--state-dir", "", "--pin-path", str(lab.pins)]),
+            capture_output=True, text=True, timeout=30)
+        self.note(exit=done.returncode, says=done.stderr.strip())
+        return done
+
+    def test_native(self) -> None:
+        treatment = self.treatment("native")
+        with self.lab(treatment) as lab:
+            self.assertEqual(self.attached(lab, treatment), "native")
+            self.forwards(lab, treatment)
+
+    def test_generic_stays_until_unload(self) -> None:
+        """A reload or a start with `native` is refused and changes nothing; `auto` takes the mode as it is."""
+        treatment = self.treatment("generic")
+        with self.lab(treatment) as lab:
+            self.assertEqual(self.attached(lab, treatment), "generic")
+            self.assertEqual(port(treatment.status(lab), "lan")["degraded"], "")
+            text = treatment.running_policy.read_text()
+            for mode, code in (("native", False), ("auto", True)):
+                treatment.running_policy.write_text(text.replace("generic", mode))
+                done = sluicectl(lab, treatment, "reload")
+                self.note(mode=mode, exit=done.returncode, says=done.stderr.strip())
+                self.assertEqual(done.returncode == 0, code, done.stderr)
+                if not code:
+                    self.assertIn("attached in generic mode, the policy wants native", done.stderr)
+                    self.assertIn("sluicectl unload", done.stderr)
+                self.assertEqual(self.attached(lab, treatment), "generic")
+            treatment.process.stop()
+            started = self.refused(lab, policy("native"))
+            self.assertEqual(started.returncode, BUSY, started.stderr)
+            self.assertIn("attached in generic mode, the policy wants native", started.stderr)
+            self.assertIn("xdpgeneric", run(["ip", "-o", "link", "show", lab.lan], lab.router))
+            run([lab.binary("sluicectl"), "unload", "--pin-path", str(lab.pins)], lab.router)
+            treatment.start(lab, text.replace("generic", "native"))
+            self.assertEqual(self.attached(lab, treatment), "native")
+            self.forwards(lab, treatment)
+
+    def test_native_where_the_driver_has_none(self) -> None:
+        with self.lab(self.treatment("auto")) as lab:
+            ip_batch(lab.router, ["link add nothing type bridge", "link set nothing up"])
+            pins = lab.pins
+            lab.pins = pins.with_name(pins.name + "-refused")
+            try:
+                done = self.refused(lab, policy("native", "nothing"))
+            finally:
+                lab.pins = pins
+            self.assertEqual(done.returncode, FAILED, done.stderr)
+            self.assertIn("attach XDP to nothing in native mode", done.stderr)
+            self.assertIn("`xdp: auto`", done.stderr)
+            self.assertNotIn("xdp", run(["ip", "-o", "link", "show", "nothing"], lab.router))
