@@ -79,6 +79,7 @@ class Mode(LabCase):
         with self.lab(treatment) as lab:
             self.assertEqual(self.attached(lab, treatment), "generic")
             self.assertEqual(port(treatment.status(lab), "lan")["degraded"], "")
+            self.forwards(lab, treatment)
             text = treatment.running_policy.read_text()
             for mode, code in (("native", False), ("auto", True)):
                 treatment.running_policy.write_text(text.replace("generic", mode))
