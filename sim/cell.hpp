@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sluice::sim {
@@ -25,9 +26,17 @@ struct Cell {
     double flood = 0;                      // of UDP that does not care, as a multiple of the slow link
     double target_ms = 0, interval_ms = 0; // 0 = the default of the discipline
     double tick_us = 0;                    // 0 = as often as the loop wants; only with sluice
+    std::vector<std::string> stalls;       // "from:to", s in which the loop does not tick
+    std::vector<std::string> rates;        // "s:bit/s": from then on the slow link has that rate
     uint32_t seed = 1;
     std::string trace; // CSV of the loop's state each millisecond; empty = none
 };
+
+// "1.5:2e6" -> 1.5, 2e6. Throws std::runtime_error.
+std::pair<double, double> two_numbers(const std::string &text);
+
+// Bytes that the slow link can carry in [from_s, to_s).
+double capacity_bytes(const Cell &cell, double from_s, double to_s);
 
 // Delays in seconds.
 struct Quantiles {

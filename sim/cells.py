@@ -41,6 +41,8 @@ class Cell:
             parts.append(f"UDP flood of {o['flood']} × the link")
         if o.get("ecn"):
             parts.append("ECN")
+        if o.get("tick"):
+            parts.append(f"a tick each {o['tick'] / 1000:g} ms")
         return ", ".join(parts) + f"; {o['duration']:g} s after {o['warmup']:g} s"
 
 
@@ -77,6 +79,40 @@ QUICK = [
 ]
 
 
+def rates(step_s: float, mbit: list[float]) -> str:
+    """From second 4 on, a new rate each `step_s`."""
+    return ",".join(f"{4 + i * step_s:g}:{rate:g}e6" for i, rate in enumerate(mbit))
+
+
+UPLINK = {"fast": 1e9, "slow": 50e6, "ring": 1000, "rtt": 20, "hosts": 2, "probe": 0.005, "warmup": 4, "duration": 16}
+# Shaped after the uplink of a moving LTE terminal: changes by up to a factor of three, twice a second.
+LTE = [30, 42, 25, 55, 60, 35, 20, 28, 45, 70, 52, 33, 18, 24, 40, 58, 64, 48, 30, 22, 36, 50, 66, 44, 27, 19, 31, 47, 62, 53, 38, 26]
+TRACES = {
+    "fixed": ("A link of 50 Mbit/s whose rate nobody told", ""),
+    "down": ("The link halves", "8:25e6"),
+    "up": ("The link doubles", "8:100e6"),
+    "ramp": ("The rate grows from 20 to 98 Mbit/s", rates(0.4, [20 + 2 * i for i in range(40)])),
+    "sawtooth": ("The rate falls in steps and jumps back, each 3 s", rates(0.5, [50, 44, 38, 32, 26, 20] * 5)),
+    "lte": ("The rate of a moving LTE terminal", rates(0.5, LTE)),
+}
+
+
+def _autorate() -> list[Cell]:
+    return [Cell(f"rate-{name}-{flows}", f"{title}, {flows} flows", UPLINK | {"flows": flows} | ({"rates": trace} if trace else {}),
+                 "sluice is told no rate; the real queue sits where the link is and needs none.",
+                 discs=("fifo", "fq_codel", "sluice"))
+            for name, (title, trace) in TRACES.items() for flows in (4, 16)]
+
+
+def _stalls() -> list[Cell]:
+    """A controller that is late, or gone: what admission and the guard of the ring do alone."""
+    late = {"tick-10ms": {"tick": 10_000}, "tick-100ms": {"tick": 100_000}, "tick-1s": {"tick": 1_000_000},
+            "stopped-1s-thrice": {"stall": "6:7,9:10,12:13"}, "stopped": {"stall": "6:20"},
+            "stopped-flood": {"stall": "6:20", "flood": 1.5}}
+    return [Cell(f"loop-{name}", f"The control loop: {name}", UPLINK | {"flows": 4} | options, discs=("fifo", "fq_codel", "sluice"))
+            for name, options in late.items()]
+
+
 def _full() -> list[Cell]:
     discs = (*DISCS, "sluice-rate")
     cells = []
@@ -106,7 +142,7 @@ def _full() -> list[Cell]:
              CENTRE | {"ring": 4096, "rtt": 0.1, "flows": 0, "incast": 64, "incast-bytes": 65536,
                        "incast-period": 0.04, "warmup": 0.001, "duration": 1, "probe": 0.0005}, discs=discs),
     ]
-    return QUICK + cells
+    return QUICK + cells + _autorate() + _stalls()
 
 
 FULL = _full()

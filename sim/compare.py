@@ -56,6 +56,7 @@ COLUMNS = (
     Column("p99", at("completion", "incast", "p99_ms"), ms, False, lambda a, b: a > b * 1.1),
     Column("unfinished", at("completion", "unfinished"), lambda v: f"{v:.0f}", False, lambda a, b: a > b),
     Column("UDP Mbit/s", at("flood_mbps"), lambda v: f"{v:.0f}", False, lambda a, b: a > b * 1.1),
+    Column("settled s", lambda run: max(run.get("settled_s") or [0]), lambda v: f"{v:.2f}", False, lambda a, b: False),
     Column("drops", at("drops"), lambda v: f"{v:.0f}", False, lambda a, b: False),
     Column("marks", at("marks"), lambda v: f"{v:.0f}", False, lambda a, b: False),
 )

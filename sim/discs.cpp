@@ -55,7 +55,10 @@ std::string policy_text(const Cell &cell) {
 
 Ptr<QueueDisc> make_sluice(const Cell &cell) {
     const auto disc = CreateObject<RingDisc>();
-    disc->configure({policy_text(cell), cell.ring, kMtu + kLinkHeader, cell.tick_us});
+    PortConfig config{policy_text(cell), cell.ring, kMtu + kLinkHeader, cell.tick_us, {}};
+    for (const auto &text : cell.stalls)
+        config.stalls.push_back(two_numbers(text));
+    disc->configure(config);
     return disc;
 }
 

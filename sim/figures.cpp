@@ -118,7 +118,7 @@ json figures(const Network &network, Traffic &traffic, LinkWatch &watch) {
         if (t.kind == Kind::bulk)
             rates.push_back(rate);
     }
-    const double capacity = cell.slow_bps * cell.duration_s / 8;
+    const double capacity = capacity_bytes(cell, cell.warmup_s, cell.warmup_s + cell.duration_s);
     json out{
         {"goodput_mbps", goodput * 1e-6},
         {"utilisation", static_cast<double>(watch.sent_bytes) / capacity},

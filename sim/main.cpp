@@ -18,6 +18,7 @@
 #include <iostream>
 
 #include "figures.hpp"
+#include "rate_follower.hpp"
 #include "ring_disc.hpp"
 #include "trace.hpp"
 
@@ -56,6 +57,7 @@ nlohmann::json run(const Cell &cell) {
     Traffic traffic(network);
     LinkWatch watch(network);
     LoopTrace trace(network);
+    RateFollower follower(network);
     traffic.start();
     Simulator::Stop(Seconds(cell.warmup_s + cell.duration_s));
     Simulator::Run();
@@ -65,6 +67,8 @@ nlohmann::json run(const Cell &cell) {
     out["events"] = Simulator::GetEventCount();
     if (const auto ring = DynamicCast<RingDisc>(network.disc)) {
         out["ticks"] = ring->ticks();
+        if (!cell.rates.empty())
+            out["settled_s"] = follower.settled_s();
         out["loop"] = trace.last();
     }
     return out;
@@ -92,6 +96,8 @@ void add_options(CLI::App &app, Cell &c) {
     app.add_option("--target", c.target_ms, "ms, 0 = default of the discipline");
     app.add_option("--interval", c.interval_ms, "ms, with --target");
     app.add_option("--tick", c.tick_us, "us between ticks of sluice's loop, 0 = its own choice");
+    app.add_option("--stall", c.stalls, "from:to, s in which sluice's loop does not tick")->delimiter(',');
+    app.add_option("--rates", c.rates, "s:bit/s, rate of the slow link from then on")->delimiter(',');
     app.add_option("--seed", c.seed, "run number of the random generator");
     app.add_option("--trace", c.trace, "CSV of the control loop's state, each ms");
 }

@@ -82,6 +82,7 @@ void add_slow_link(Network &n, const Ptr<Node> &router, Ipv4AddressHelper &addre
     const auto slow = link(router, n.sink, n.cell.slow_bps, kSinkDelay_s, "1p");
     DynamicCast<PointToPointNetDevice>(slow.Get(1))->GetQueue()->SetMaxSize(QueueSize(kUnbounded));
     n.disc = make_disc(n.cell);
+    n.slow_device = DynamicCast<PointToPointNetDevice>(slow.Get(0));
     router->GetObject<TrafficControlLayer>()->SetRootQueueDiscOnDevice(slow.Get(0), n.disc);
     const auto ip = number(addresses, slow);
     n.sink_address = ip.GetAddress(1);

@@ -5,6 +5,7 @@
 #include "ns3/ipv4-address.h"
 #include "ns3/net-device-container.h"
 #include "ns3/node-container.h"
+#include "ns3/point-to-point-net-device.h"
 #include "ns3/queue-disc.h"
 
 #include "cell.hpp"
@@ -17,6 +18,7 @@ struct Network {
     ns3::Ptr<ns3::Node> sink;
     ns3::Ipv4Address sink_address;
     ns3::Ptr<ns3::QueueDisc> disc;
+    ns3::Ptr<ns3::PointToPointNetDevice> slow_device;
 
     ns3::Ptr<ns3::Node> probe_host() const { return hosts.Get(hosts.GetN() - 2); }
     ns3::Ptr<ns3::Node> flood_host() const { return hosts.Get(hosts.GetN() - 1); }

@@ -46,6 +46,7 @@ RingDisc::~RingDisc() = default;
 
 void RingDisc::configure(const PortConfig &config) {
     port_ = std::make_unique<SlowPort>(config);
+    stalls_ = config.stalls;
     ns3::ObjectFactory queue("ns3::DropTailQueue<QueueDiscItem>");
     queue.Set("MaxSize", ns3::QueueSizeValue(ns3::QueueSize(ns3::QueueSizeUnit::PACKETS, config.ring)));
     AddInternalQueue(queue.Create<InternalQueue>());
@@ -55,7 +56,11 @@ void RingDisc::configure(const PortConfig &config) {
 void RingDisc::tick() {
     port_->tick(now_ns());
     ticks_++;
-    ns3::Simulator::Schedule(ns3::NanoSeconds(port_->period_ns()), &RingDisc::tick, this);
+    double next_s = (ns3::Simulator::Now() + ns3::NanoSeconds(port_->period_ns())).GetSeconds();
+    for (const auto &[from_s, to_s] : stalls_)
+        if (next_s >= from_s && next_s < to_s)
+            next_s = to_s;
+    ns3::Simulator::Schedule(ns3::Seconds(next_s) - ns3::Simulator::Now(), &RingDisc::tick, this);
 }
 
 bool RingDisc::DoEnqueue(Ptr<QueueDiscItem> item) {

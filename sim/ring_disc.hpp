@@ -30,6 +30,7 @@ class RingDisc : public ns3::QueueDisc {
     void tick();
 
     std::unique_ptr<SlowPort> port_;
+    std::vector<std::pair<double, double>> stalls_;
     uint64_t ticks_ = 0;
 };
 

@@ -60,6 +60,56 @@ class OneCell(unittest.TestCase):
             self.assertNotIn("http", page.replace("http://www.w3.org/2000/svg", ""))
 
 
+class ChangingLink(unittest.TestCase):
+    """No rate in the policy. Deterministic, so the margins are narrow."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cells = {cell.name: cell for cell in FULL}
+        cls.runs = {name: simulate(BINARY, cells[name], "sluice", 1)
+                    for name in ("rate-fixed-16", "rate-down-16", "rate-up-16", "rate-ramp-16", "rate-lte-16")}
+        cls.real = simulate(BINARY, cells["rate-lte-16"], "fq_codel", 1)
+
+    def test_a_slower_link_is_known_within_a_tenth_of_a_second(self) -> None:
+        run = self.runs["rate-down-16"]
+        self.assertLess(run["settled_s"][0], 0.1)
+        self.assertGreaterEqual(run["settled_s"][0], 0)
+        self.assertGreater(run["utilisation"], 0.93)
+
+    def test_delay_stays_near_that_of_a_fixed_rate(self) -> None:
+        fixed = self.runs["rate-fixed-16"]["delay"]["p99_ms"]
+        for name in ("rate-up-16", "rate-ramp-16"):
+            self.assertLess(self.runs[name]["delay"]["p99_ms"], 2 * fixed, name)
+
+    def test_a_link_that_grows_is_used(self) -> None:
+        self.assertGreater(self.runs["rate-ramp-16"]["utilisation"], 0.93)
+        self.assertGreater(self.runs["rate-up-16"]["utilisation"], 0.9)
+
+    def test_a_link_that_never_rests_costs_little_more_than_with_a_real_queue(self) -> None:
+        ours = self.runs["rate-lte-16"]
+        self.assertGreater(ours["utilisation"], self.real["utilisation"] - 0.12)
+        self.assertLess(ours["delay"]["p99_ms"], self.real["delay"]["p99_ms"])
+
+
+class LateLoop(unittest.TestCase):
+    """What admission and the guard of the ring do when the controller does not tick."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.runs = {cell.name: simulate(BINARY, cell, "sluice", 1) for cell in FULL if cell.name.startswith("loop-")}
+
+    def test_the_delay_is_bounded_by_the_guard_and_the_link_stays_full(self) -> None:
+        for name, run in self.runs.items():
+            with self.subTest(name):
+                self.assertLess(run["delay"]["p99_ms"], 30)
+                self.assertGreater(run["utilisation"], 0.97)
+                self.assertGreater(run["jain"], 0.9)
+
+    def test_it_hands_back_smoothly(self) -> None:
+        self.assertLess(self.runs["loop-stopped-1s-thrice"]["delay"]["p99_ms"], 8)
+        self.assertLess(self.runs["loop-tick-10ms"]["delay"]["p99_ms"], 4)
+
+
 class Matrix(unittest.TestCase):
     def test_names_are_unique_and_the_quick_cells_are_part_of_the_whole(self) -> None:
         names = [cell.name for cell in FULL]

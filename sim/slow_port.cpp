@@ -167,6 +167,13 @@ void SlowPort::tick(uint64_t now_ns) {
     loop_->tick(now_ns);
 }
 
+double SlowPort::capacity_bps() const {
+    for (const auto &port : loop_->snapshot().ports)
+        if (!port.classes.empty())
+            return static_cast<double>(port.capacity_bytes_per_s) * 8;
+    return 0;
+}
+
 uint64_t SlowPort::period_ns() const {
     return config_.tick_us > 0 ? static_cast<uint64_t>(config_.tick_us * 1000) : loop_->period_ns();
 }

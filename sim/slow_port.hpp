@@ -6,6 +6,8 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "admit_host.h"
 #include "control/loop.hpp"
@@ -17,6 +19,7 @@ struct PortConfig {
     uint32_t ring = 1024;     // descriptors
     uint32_t frame_bytes = 0; // a full frame on the wire
     double tick_us = 0;       // 0 = as often as the loop wants
+    std::vector<std::pair<double, double>> stalls; // from and to, s: no tick
 };
 
 class SlowPort {
@@ -39,6 +42,7 @@ class SlowPort {
     uint64_t period_ns() const;
     uint64_t full_drops() const { return full_drops_; }
     Snapshot snapshot() const { return loop_->snapshot(); }
+    double capacity_bps() const; // as the loop knows it
 
   private:
     class Memory;

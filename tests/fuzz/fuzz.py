@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +89,10 @@ def run(build: Path, name: str, seconds: int | None) -> bool:
         argv += [f"-max_total_time={seconds}", str(corpus)]
     else:
         argv += [f"-runs={target.runs}", f"-seed={SEED}"]
-    done = subprocess.run([*argv, *seed_folders(name)], capture_output=True, text=True, errors="replace", env=environment())
+    # What is new goes into the first folder: never into those of the tree.
+    with tempfile.TemporaryDirectory(prefix="sluice-fuzz-") as scratch:
+        folders = [*([] if seconds else [scratch]), *seed_folders(name)]
+        done = subprocess.run([*argv, *folders], capture_output=True, text=True, errors="replace", env=environment())
     executed = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     covered = re.findall(r"cov: (\d+)", done.stderr)
     if done.returncode != 0 or not executed or not covered:

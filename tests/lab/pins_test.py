@@ -25,12 +25,13 @@ OUT_IP, IN_IP, IN_MAC = "10.77.3.1", "10.77.3.2", "02:77:00:00:03:02"
 FLOOD = 25_000  # packets a second
 TREE = Path(__file__).resolve().parents[2]
 
+# Shadow: a machine that stands still for a moment makes a queue of anything, and sluice would be right to refuse.
 POLICY = """version: 1
 ports:
   lan: {{device: lan0}}
   wan: {{device: out0, rate: 10gbit}}
 {more}transitions:
-  - {{from: [lan], to: wan{keys}}}
+  - {{from: [lan], to: wan, mode: shadow{keys}}}
 """
 THIRD_PORT = "  lte: {device: wan0, rate: 50mbit}\n"
 

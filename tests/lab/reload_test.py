@@ -91,7 +91,7 @@ class Reload(LabCase):
         figures = self.measure(replace(SCENES["tcp"], seconds=8), treatment, reload_all)
         swapping = wire_mbit(figures, 2, times["swapped"])
         slower = wire_mbit(figures, times["slower"] + 0.5, times["slower"] + 3)
-        self.note(**times, mbit_while_swapping=swapping, mbit_at_25=slower, fell=self.fallen)
+        self.note(**times, mbit_while_swapping=swapping, mbit_at_25=slower, fell=self.fallen, verdicts=figures["verdicts"])
         self.assertEqual(self.fallen, {})
         self.assertGreaterEqual(swapping, 0.7 * 50)
         self.assertLessEqual(slower, 1.04 * 25)
@@ -126,6 +126,7 @@ class Reload(LabCase):
         """What is constant in the programs changes too: they are exchanged, and counters go on."""
         treatment = sluice()
         with self.lab(treatment) as lab:
+            lab.settle()
             injector = self.injector(lab)
             injector.send(200)
             good = treatment.policy_text(lab)
@@ -156,6 +157,7 @@ class Reload(LabCase):
             self.assertNotEqual(refused.returncode, OK)
             self.assertIn("spare0: another XDP program is there and stays", refused.stdout)
             self.assertEqual([p["name"] for p in treatment.status(lab)["ports"]], ["lan", "wan"])
+            lab.settle()
             injector = self.injector(lab)
             before = port(treatment.status(lab), "lan")["received_packets"]
             injector.send(100)
