@@ -203,15 +203,11 @@ Result<> LoadedDataplane::check_xdp_modes(const CompiledPolicy &policy, const Wi
 Result<> LoadedDataplane::attach_adopted() {
     for (const IngressPort &in : active_.ingress)
         active_.ports()[in.port].xdp_mode = xdp_mode(in.ifindex);
-    DataPath left = std::move(active_);
-    active_ = DataPath();
-    active_.pins = left.pins;
-    active_.identity = left.identity;
-    active_.wiring = std::move(left.wiring);
-    active_.instance = std::move(left.instance);
-    active_.maps = std::move(left.maps);
-    active_.tracepoints = std::move(left.tracepoints);
-    active_.ingress = std::move(left.ingress);
+    // What an earlier daemon left beside the programs: from here on this process runs it.
+    DataPath left;
+    left.pass_links.swap(active_.pass_links);
+    left.slow_paths.swap(active_.slow_paths);
+    left.qdiscs.swap(active_.qdiscs);
     return open_side_paths(active_, left, loaded_)
         .and_then([&] { return serve_ports(active_.instance, loaded_, active_.ports()); })
         .and_then([&] { return pin_again(); })

@@ -89,7 +89,7 @@ std::vector<Finding> transmit_findings(const Preflight &p) {
                          "sluiced attaches one that passes every frame", false});
     if (p.xmit == Ability::unknown)
         found.push_back({"this kernel does not say whether " + p.dev.name + " takes redirected frames",
-                         "sluiced sends a probe frame", false});
+                         "kernel 6.3 or later says it; until then see what arrives: sluicectl status --ledger", false});
     if (!p.reader_note.empty())
         found.push_back({p.reader_note, "give the port a `rate`", false});
     if (!p.dev.up)

@@ -12,14 +12,14 @@ from lab import Lab, exit_on_signals
 from machine import machine_facts
 from netns import LabError
 from scene import SCENES, Scene, make_treatment, measure
-from treatments import Kernel, Sluice, Treatment
+from treatments import Kernel, Policer, Sluice, Treatment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def add_scene_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scene", choices=sorted(SCENES), default="tcp")
-    parser.add_argument("--treatment", choices=["raw", "kernel", "sluice"], default="raw")
+    parser.add_argument("--treatment", choices=["raw", "policer", "kernel", "sluice"], default="raw")
     parser.add_argument("--bin-dir", type=Path, default=REPOSITORY / "build", help="build directory")
     parser.add_argument("--rate", help="of the link, e.g. 100mbit")
     parser.add_argument("--ring", type=int, help="TX ring of the slow port, frames")
@@ -42,6 +42,7 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
     rate.add_argument("--no-policy-rate", dest="policy_rate", action="store_false")
     parser.add_argument("--pfifo", type=int, help="kernel: packets of the pfifo below HTB")
     parser.add_argument("--share", type=float, help="kernel: HTB rate over the link's rate")
+    parser.add_argument("--police", help="policer: rate of its bucket, e.g. 20mbit; default: that of the link")
     parser.add_argument("--policy", type=Path, help="sluice: policy file; LAN_DEVICE and WAN_DEVICE are replaced")
     parser.add_argument("--aqm", default="", help='sluice: aqm keys of the policy, e.g. "limit: 5ms, ecn: false"')
     parser.add_argument("--mode", default="enforce", choices=["enforce", "shadow"], help="sluice: mode of the policy")
@@ -63,6 +64,8 @@ def treatment_from(args: argparse.Namespace, scene: Scene) -> Treatment:
     if isinstance(treatment, Sluice):
         treatment.policy_file, treatment.aqm, treatment.mode = args.policy, args.aqm, args.mode
         treatment.daemon, treatment.options = args.sluiced, args.sluiced_option
+    if isinstance(treatment, Policer) and args.police:
+        treatment.rate = args.police
     if isinstance(treatment, Kernel) and args.share:
         treatment.share = args.share
     return treatment

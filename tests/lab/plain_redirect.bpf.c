@@ -1,5 +1,6 @@
 // The baseline every treatment is compared with: forward by FIB and redirect, nothing else. No admission, no
-// queue, no loss accounting; what the egress ring refuses is gone. Anything that is not a plain forwardable
+// queue, no loss accounting; what the egress ring refuses is gone. With a rate it is the policer that people write
+// when they want one: a token bucket, blind to flows. Anything that is not a plain forwardable
 // IP packet goes to the kernel.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -28,6 +29,40 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } outcomes SEC(".maps");
+
+const volatile __u64 ns_per_byte = 0; // 20 fraction bits; 0: no policer
+const volatile __u64 burst_ns = 0;    // that the bucket holds
+const volatile __u32 overhead = 24;   // bytes around an Ethernet frame on the wire
+
+struct bucket {
+    struct bpf_spin_lock lock;
+    __u64 empty_ns; // when the bucket would be empty of debt, were nothing to come
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct bucket);
+} buckets SEC(".maps");
+
+// 1 = the frame is beyond what the bucket allows.
+static __always_inline int beyond(__u32 bytes) {
+    __u32 zero = 0, wire = bytes + overhead < 84 ? 84 : bytes + overhead;
+    struct bucket *b = bpf_map_lookup_elem(&buckets, &zero);
+    __u64 now = bpf_ktime_get_ns(), cost = (wire * ns_per_byte) >> 20;
+    int refused;
+
+    if (!b)
+        return 0;
+    bpf_spin_lock(&b->lock);
+    if ((__s64)(b->empty_ns - now) < 0)
+        b->empty_ns = now;
+    refused = b->empty_ns + cost > now + burst_ns;
+    if (!refused)
+        b->empty_ns += cost;
+    bpf_spin_unlock(&b->lock);
+    return refused;
+}
 
 static __always_inline int finish(__u32 outcome, int action) {
     __u64 *n = bpf_map_lookup_elem(&outcomes, &outcome);
@@ -82,6 +117,8 @@ int plain_redirect(struct xdp_md *ctx) {
         return finish(PLAIN_PASS_FIB, XDP_PASS);
     if (!bpf_map_lookup_elem(&ports, &fib.ifindex))
         return finish(PLAIN_PASS_FIB, XDP_PASS);
+    if (ns_per_byte && beyond(end - data))
+        return finish(PLAIN_POLICED, XDP_DROP);
     if (fib.family == AF_INET) {
         struct iphdr *ip = (void *)(eth + 1);
         if ((void *)(ip + 1) > end)

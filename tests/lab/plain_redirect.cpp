@@ -29,10 +29,22 @@ struct Baseline {
     }
 };
 
-Result<> attach(Baseline &baseline, const std::string &from, const std::vector<std::string> &to) {
-    baseline.skeleton = plain_redirect__open_and_load();
+struct Policer {
+    double bits_per_s = 0; // 0: none
+    double burst_ms = 10;
+};
+
+Result<> attach(Baseline &baseline, const std::string &from, const std::vector<std::string> &to,
+                const Policer &policer) {
+    baseline.skeleton = plain_redirect__open();
     if (!baseline.skeleton)
-        return fail_errno(errno, "load plain_redirect");
+        return fail_errno(errno, "open plain_redirect");
+    if (policer.bits_per_s > 0) {
+        baseline.skeleton->rodata->ns_per_byte = static_cast<uint64_t>(8e9 / policer.bits_per_s * 1048576);
+        baseline.skeleton->rodata->burst_ns = static_cast<uint64_t>(policer.burst_ms * 1e6);
+    }
+    if (int err = plain_redirect__load(baseline.skeleton))
+        return fail_errno(err, "load plain_redirect");
     for (const std::string &device : to) {
         const uint32_t index = if_nametoindex(device.c_str());
         if (bpf_map__update_elem(baseline.skeleton->maps.ports, &index, sizeof(index), &index, sizeof(index),
@@ -59,7 +71,8 @@ uint64_t count(const Baseline &baseline, uint32_t outcome) {
 void print_counts(const Baseline &baseline) {
     const nlohmann::json counts = {{"redirect", count(baseline, PLAIN_REDIRECT)},
                                    {"pass_fib", count(baseline, PLAIN_PASS_FIB)},
-                                   {"pass_other", count(baseline, PLAIN_PASS_OTHER)}};
+                                   {"pass_other", count(baseline, PLAIN_PASS_OTHER)},
+                                   {"policed", count(baseline, PLAIN_POLICED)}};
     std::puts(counts.dump().c_str());
     std::fflush(stdout);
 }
@@ -72,6 +85,9 @@ int main(int argc, char **argv) {
     std::vector<std::string> to;
     app.add_option("--from", from, "ingress device")->required();
     app.add_option("--to", to, "egress devices")->required();
+    Policer policer;
+    app.add_option("--police", policer.bits_per_s, "bit/s on the wire that a token bucket lets through");
+    app.add_option("--burst-ms", policer.burst_ms, "that the bucket holds")->capture_default_str();
     CLI11_PARSE(app, argc, argv);
 
     sigset_t set;
@@ -82,7 +98,7 @@ int main(int argc, char **argv) {
     sigprocmask(SIG_BLOCK, &set, nullptr);
 
     Baseline baseline;
-    if (auto ok = attach(baseline, from, to); !ok) {
+    if (auto ok = attach(baseline, from, to, policer); !ok) {
         std::fprintf(stderr, "plain_redirect: %s\n", sluice::to_string(ok.error()).c_str());
         return 1;
     }

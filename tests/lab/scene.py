@@ -12,7 +12,7 @@ import results
 from lab import Lab, LabOptions
 from machine import CpuTimes
 from traffic import Traffic, TrafficOptions
-from treatments import Account, Kernel, Raw, Sluice, Treatment, rate_bits
+from treatments import Account, Kernel, Policer, Raw, Sluice, Treatment, rate_bits
 
 Progress = Callable[[str], None]
 # What else happens while traffic flows: gets the lab and a function that sleeps until t seconds after the start.
@@ -84,6 +84,8 @@ LINK_KEYS = ("late_mean_us", "late_max_us", "credit_ms", "cpu_s", "wakeups", "qu
 def make_treatment(name: str, scene: Scene) -> Treatment:
     if name == "raw":
         return Raw()
+    if name == "policer":
+        return Policer(rate=scene.rate)
     if name == "kernel":
         return Kernel(rate=scene.rate, pfifo=scene.pfifo)
     return Sluice(rate=scene.rate if scene.policy_rate else None)

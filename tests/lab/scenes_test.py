@@ -11,7 +11,7 @@ from lab_case import PROBE_LOSS, LabCase, flood, once_more_when_noisy, sluice
 from netns import run
 from results import TCP_PAYLOAD, TCP_WIRE
 from scene import SCENES, Scene
-from treatments import Raw
+from treatments import Policer, Raw
 
 SECONDS, WARMUP = 4, 1.5
 TCP = replace(SCENES["tcp"], seconds=SECONDS, warmup=WARMUP)
@@ -51,6 +51,29 @@ class Tcp(LabCase):
     @once_more_when_noisy
     def test_four_flows_over_ipv6(self) -> None:
         self.good(self.measure(replace(TCP, ipv6=True), sluice()))
+
+    @once_more_when_noisy
+    def test_two_cpus_that_feed_two_rings(self) -> None:
+        """Flows of one class on both: one share each, whichever CPU and ring they meet."""
+        figures = self.measure(replace(TCP, queues=2, flows=8), sluice())
+        self.good(figures)
+        rings = [ring for port in figures["status"]["ports"] if port["name"] == "wan" for ring in port["rings"]]
+        self.note(rings=[{key: ring[key] for key in ("index", "drained_bytes")} for ring in rings])
+        self.assertEqual(len(rings), 2)
+        self.assertGreater(min(ring["drained_bytes"] for ring in rings), 0.02 * sum(ring["drained_bytes"] for ring in rings))
+
+    @once_more_when_noisy
+    def test_a_rate_below_the_link_beside_a_policer(self) -> None:
+        """A token bucket gives the same rate to whoever comes first."""
+        scene = replace(TCP, rate="100mbit", seconds=6, warmup=3)
+        ours, policed = self.measure(scene, sluice("20mbit")), self.measure(scene, Policer("20mbit"))
+        share = 20 * TCP_PAYLOAD / TCP_WIRE
+        self.note(ours=ours["goodput_mbit"] / share, policed=policed["goodput_mbit"] / share, jain=ours["jain"],
+                  policed_jain=policed["jain"])
+        self.assertGreaterEqual(ours["goodput_mbit"], 0.93 * share)
+        self.assertLessEqual(ours["goodput_mbit"], 1.01 * share)
+        self.assertGreaterEqual(ours["goodput_mbit"], policed["goodput_mbit"])
+        self.assertGreaterEqual(ours["jain"], 0.97)
 
     @once_more_when_noisy
     def test_devmap_hook(self) -> None:

@@ -68,6 +68,25 @@ class Raw:
 
 
 @dataclass
+class Policer(Raw):
+    """Plain redirect behind a token bucket: what people write into XDP when a port needs a rate. Blind to flows."""
+
+    rate: str
+    burst_ms: float = 10
+    name: str = "policer"
+
+    def start(self, lab: Lab) -> None:
+        self._process = lab.spawn("plain_redirect", lab.router, [
+            lab.binary("plain_redirect"), "--from", lab.lan, "--to", lab.wan, "--police", str(rate_bits(self.rate)),
+            "--burst-ms", str(self.burst_ms)])
+        self._process.wait_ready()
+
+    def account(self, lab: Lab) -> Account:
+        counts = json.loads(self._process.request_line(signal.SIGUSR1))
+        return Account(counts, lost=counts["policed"], passed=counts["pass_fib"] + counts["pass_other"])
+
+
+@dataclass
 class Kernel:
     """Kernel forwarding, HTB just below the link's first rate with a pfifo: the usual cure without XDP."""
 
