@@ -127,10 +127,22 @@ void steer_headroom(CapacityState &s, const CapacityConfig &config, const RingOb
         s.headroom = std::max(s.headroom, kHighestHeadroom);
 }
 
+// What has left the ring cannot come back: a reading that says so has looked past something that was just moving.
+// What the ring took, the sum of both figures, is a counter of ours.
+RingObservation believable(const RingObservation &ring, const RingObservation &last) {
+    RingObservation out = ring;
+    if (!ring.readable || !last.readable || ring.drained_bytes >= last.drained_bytes)
+        return out;
+    out.waiting_bytes -= std::min(out.waiting_bytes, last.drained_bytes - ring.drained_bytes);
+    out.drained_bytes = last.drained_bytes;
+    return out;
+}
+
 } // namespace
 
-void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObservation &ring, Demand demand,
-                   double dt_s) {
+void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObservation &observed,
+                   Demand demand, double dt_s) {
+    const RingObservation ring = believable(observed, s.last);
     if (s.capacity_bytes_per_s == 0 && config.policy_bytes_per_s)
         s.capacity_bytes_per_s = *config.policy_bytes_per_s;
     if (ring.readable) {

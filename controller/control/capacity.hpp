@@ -52,7 +52,7 @@ struct Demand {
     bool refused = false;     // frames were dropped or marked since the last step
 };
 
-void capacity_step(CapacityState &state, const CapacityConfig &config, const RingObservation &ring,
+void capacity_step(CapacityState &state, const CapacityConfig &config, const RingObservation &observed,
                    Demand demand, double dt_s);
 
 // What the phantom scheduler may hand out now, bytes/s.

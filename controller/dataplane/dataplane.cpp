@@ -60,6 +60,7 @@ class LoadedDataplane final : public Dataplane {
     Result<> check_xdp_modes(const CompiledPolicy &policy, const Wiring &wiring) const;
     void carry(DataPath &next, const DataPath &old) const;
     Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
+    Result<> follow_side_path(uint32_t port, const PortFacts &before);
     Result<> pin_again();
     static void note_health(DataPath &path, const CompiledPolicy &policy);
 
@@ -345,6 +346,16 @@ Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<Port
     return attach_ingress(in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
 }
 
+// The queue and the socket of a device went with it; another one gets its own.
+Result<> LoadedDataplane::follow_side_path(uint32_t port, const PortFacts &before) {
+    const PortFacts &facts = active_.ports()[port];
+    if (facts.missing == before.missing && facts.dev.ifindex == before.dev.ifindex)
+        return {};
+    close_side_path(active_, port, before.dev.ifindex);
+    DataPath nobody;
+    return open_side_path(active_, nobody, loaded_, port);
+}
+
 Result<bool> LoadedDataplane::look() {
     auto seen = query_ports(loaded_.source, &active_.ports());
     if (!seen)
@@ -377,6 +388,11 @@ Result<> LoadedDataplane::follow() {
     fill_ports(active_.maps, loaded_, facts);
     Result<> done = serve_ports(active_.instance, loaded_, facts);
     std::map<uint32_t, std::string> trouble; // of one port, which is not the others'
+    for (uint32_t i = 0; i < facts.size(); i++)
+        if (const auto followed = follow_side_path(i, before[i]); !followed) {
+            trouble[i] = to_string(followed.error());
+            done = followed;
+        }
     for (auto &in : active_.ingress)
         if (const auto followed = follow_ingress(in, before); !followed) {
             trouble[in.port] = to_string(followed.error());

@@ -2,13 +2,9 @@
 
 #include <cerrno>
 #include <sys/socket.h>
-#include <vector>
 
 namespace sluice {
 namespace {
-
-// One datagram of the kernel; a link with many virtual functions is the largest that comes.
-constexpr size_t kReceive_bytes = 65536;
 
 int call(const nlmsghdr *message, void *on_message) {
     (*static_cast<const Netlink::OnMessage *>(on_message))(message);
@@ -35,12 +31,11 @@ int Netlink::ask(NetlinkRequest &request, const OnMessage &on_message) {
     request.header()->nlmsg_seq = ++sequence_;
     if (mnl_socket_sendto(socket_.get(), request.header(), request.header()->nlmsg_len) < 0)
         return errno;
-    std::vector<char> buffer(kReceive_bytes);
     for (int more = MNL_CB_OK; more > MNL_CB_STOP;) {
-        const ssize_t length = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+        const ssize_t length = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
         if (length < 0)
             return errno;
-        more = mnl_cb_run(buffer.data(), static_cast<size_t>(length), sequence_,
+        more = mnl_cb_run(buffer_.data(), static_cast<size_t>(length), sequence_,
                           mnl_socket_get_portid(socket_.get()), call, const_cast<OnMessage *>(&on_message));
         if (more < 0)
             return errno;
@@ -54,12 +49,11 @@ int Netlink::join(uint32_t group) {
 }
 
 int Netlink::hear(const OnMessage &on_message) {
-    std::vector<char> buffer(kReceive_bytes);
-    const ssize_t length = recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t length = recv(fd(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (length < 0)
         return errno;
     // Notifications carry sequence and port 0: no check of either.
-    return mnl_cb_run(buffer.data(), static_cast<size_t>(length), 0, 0, call,
+    return mnl_cb_run(buffer_.data(), static_cast<size_t>(length), 0, 0, call,
                       const_cast<OnMessage *>(&on_message)) < 0
                ? errno
                : 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include <libmnl/libmnl.h>
 
@@ -49,7 +50,11 @@ class Netlink {
     };
     explicit Netlink(mnl_socket *socket) : socket_(socket) {}
 
+    // One datagram of the kernel; a link with many virtual functions is the largest that comes.
+    static constexpr size_t kReceive_bytes = 65536;
+
     std::unique_ptr<mnl_socket, Closer> socket_;
+    std::vector<char> buffer_ = std::vector<char>(kReceive_bytes);
     uint32_t sequence_ = 0;
 };
 

@@ -1,12 +1,10 @@
 #include "dataplane/spill_qdisc.hpp"
 
-#include <libmnl/libmnl.h>
 #include <linux/gen_stats.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -20,19 +18,12 @@ constexpr uint32_t kBucket = 0x51070000, kQueue = 0x51080000;
 constexpr uint64_t kBurst_ns = 1'000'000; // what may leave at once: timers are no better
 constexpr uint32_t kBurstFrames = 2;
 
-using Buffer = std::array<char, 8192>;
-
-nlmsghdr *begin(Buffer &buffer, uint16_t type, uint16_t flags, const SpillQdisc::Config &config,
-                uint32_t parent, uint32_t handle) {
-    nlmsghdr *h = mnl_nlmsg_put_header(buffer.data());
-    h->nlmsg_type = type;
-    h->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    auto *tc = static_cast<tcmsg *>(mnl_nlmsg_put_extra_header(h, sizeof(tcmsg)));
+void address(NetlinkRequest &request, const SpillQdisc::Config &config, uint32_t parent, uint32_t handle) {
+    auto *tc = request.family<tcmsg>();
     tc->tcm_family = AF_UNSPEC;
     tc->tcm_ifindex = static_cast<int>(config.ifindex);
     tc->tcm_parent = parent;
     tc->tcm_handle = handle;
-    return h;
 }
 
 // The kernel's structure may be shorter or longer than the one we were built with.
@@ -42,29 +33,23 @@ template <class T> T payload(const nlattr *a) {
     return out;
 }
 
-int read_stats(const nlattr *a, void *to) {
-    auto *out = static_cast<SpillQdiscStats *>(to);
+void read_stats(const nlattr *a, SpillQdiscStats &out) {
     if (mnl_attr_get_type(a) == TCA_STATS_BASIC) {
         const auto basic = payload<gnet_stats_basic>(a);
-        out->sent_bytes = basic.bytes;
-        out->sent_packets = basic.packets;
+        out.sent_bytes = basic.bytes;
+        out.sent_packets = basic.packets;
     } else if (mnl_attr_get_type(a) == TCA_STATS_QUEUE) {
         const auto queue = payload<gnet_stats_queue>(a);
-        out->waiting_packets = queue.qlen;
-        out->waiting_bytes = queue.backlog;
-        out->drops = queue.drops;
+        out.waiting_packets = queue.qlen;
+        out.waiting_bytes = queue.backlog;
+        out.drops = queue.drops;
     }
-    return MNL_CB_OK;
 }
 
 } // namespace
 
-void SpillQdisc::SocketCloser::operator()(mnl_socket *s) const {
-    mnl_socket_close(s);
-}
-
 SpillQdisc::SpillQdisc(SpillQdisc &&other) noexcept
-    : config_(std::move(other.config_)), socket_(std::move(other.socket_)), sequence_(other.sequence_),
+    : config_(std::move(other.config_)), netlink_(std::move(other.netlink_)),
       made_(std::exchange(other.made_, false)) {}
 
 SpillQdisc::~SpillQdisc() {
@@ -72,56 +57,41 @@ SpillQdisc::~SpillQdisc() {
         (void)remove(); // a device that is gone took its qdisc along
 }
 
-Result<> SpillQdisc::open() {
-    socket_.reset(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-    if (!socket_ || mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0)
-        return fail_errno(errno, "open a netlink socket for the qdisc of " + config_.device);
-    return {};
+Result<SpillQdisc> SpillQdisc::open(const Config &config) {
+    auto netlink = Netlink::open(NETLINK_ROUTE);
+    if (!netlink)
+        return tl::unexpected(netlink.error());
+    return SpillQdisc(config, std::move(*netlink));
 }
 
-int SpillQdisc::read_root(const nlmsghdr *reply, void *to) {
-    auto *out = static_cast<Root *>(to);
-    if (reply->nlmsg_type != RTM_NEWQDISC || !out)
-        return MNL_CB_OK;
-    out->handle = static_cast<const tcmsg *>(mnl_nlmsg_get_payload(reply))->tcm_handle;
-    static constexpr auto read = [](const nlattr *a, void *data) -> int {
-        auto *root = static_cast<Root *>(data);
-        if (mnl_attr_get_type(a) == TCA_KIND)
-            root->kind = mnl_attr_get_str(a);
-        else if (mnl_attr_get_type(a) == TCA_STATS2)
-            mnl_attr_parse_nested(a, read_stats, &root->stats);
-        return MNL_CB_OK;
-    };
-    return mnl_attr_parse(reply, sizeof(tcmsg), read, out);
-}
-
-// Sends one request and takes all that belongs to its answer; a qdisc in it goes to `answer`.
-Result<> SpillQdisc::talk(void *message, Root *answer, const char *what) {
-    auto *h = static_cast<nlmsghdr *>(message);
-    h->nlmsg_seq = ++sequence_;
-    if (mnl_socket_sendto(socket_.get(), h, h->nlmsg_len) < 0)
-        return fail_errno(errno, std::string(what) + " of " + config_.device);
-    Buffer reply;
-    for (int more = MNL_CB_OK; more > MNL_CB_STOP;) {
-        const ssize_t n = mnl_socket_recvfrom(socket_.get(), reply.data(), reply.size());
-        more = n < 0 ? -1
-                     : mnl_cb_run(reply.data(), static_cast<size_t>(n), h->nlmsg_seq,
-                                  mnl_socket_get_portid(socket_.get()), read_root, answer);
-        if (more < 0)
-            return fail_errno(errno, std::string(what) + " of " + config_.device,
-                              errno == ENOENT
-                                  ? "this kernel lacks that kind of qdisc (module sch_tbf, or the one that "
-                                    "`spill` names): choose another `qdisc`"
-                                  : "");
-    }
+Result<> SpillQdisc::talk(NetlinkRequest &request, const Netlink::OnMessage &on_message, const char *what) {
+    if (const int err = netlink_.ask(request, on_message))
+        return fail_errno(err, std::string(what) + " of " + config_.device,
+                          err == ENOENT
+                              ? "this kernel lacks that kind of qdisc (module sch_tbf, or the one that "
+                                "`spill` names): choose another `qdisc`"
+                              : "");
     return {};
 }
 
 Result<SpillQdisc::Root> SpillQdisc::root() {
-    Buffer buffer;
     Root found; // before Linux 6.8 only an echo answers who asks
-    auto asked = talk(begin(buffer, RTM_GETQDISC, NLM_F_ECHO, config_, TC_H_ROOT, 0), &found,
-                      "ask for the root qdisc");
+    NetlinkRequest ask(RTM_GETQDISC, NLM_F_ECHO);
+    address(ask, config_, TC_H_ROOT, 0);
+    auto asked = talk(
+        ask,
+        [&](const nlmsghdr *reply) {
+            if (reply->nlmsg_type != RTM_NEWQDISC)
+                return;
+            found.handle = static_cast<const tcmsg *>(mnl_nlmsg_get_payload(reply))->tcm_handle;
+            for_each_attribute(reply, sizeof(tcmsg), [&](const nlattr *a) {
+                if (mnl_attr_get_type(a) == TCA_KIND)
+                    found.kind = mnl_attr_get_str(a);
+                else if (mnl_attr_get_type(a) == TCA_STATS2)
+                    for_each_nested(a, [&](const nlattr *stats) { read_stats(stats, found.stats); });
+            });
+        },
+        "ask for the root qdisc");
     if (!asked)
         return tl::unexpected(asked.error());
     return found;
@@ -129,8 +99,9 @@ Result<SpillQdisc::Root> SpillQdisc::root() {
 
 // Bytes are counted as sluice counts them, but for the smallest frame.
 Result<> SpillQdisc::shape(uint64_t bytes_per_s, uint16_t flags) {
-    Buffer buffer;
-    nlmsghdr *h = begin(buffer, RTM_NEWQDISC, flags, config_, TC_H_ROOT, kBucket);
+    NetlinkRequest change(RTM_NEWQDISC, flags);
+    address(change, config_, TC_H_ROOT, kBucket);
+    nlmsghdr *h = change.header();
     tc_tbf_qopt options{};
     options.rate.linklayer = TC_LINKLAYER_ETHERNET;
     options.rate.overhead = static_cast<uint16_t>(config_.overhead);
@@ -145,12 +116,14 @@ Result<> SpillQdisc::shape(uint64_t bytes_per_s, uint16_t flags) {
     if (bytes_per_s > std::numeric_limits<uint32_t>::max())
         mnl_attr_put_u64(h, TCA_TBF_RATE64, bytes_per_s);
     mnl_attr_nest_end(h, nest);
-    return talk(h, nullptr, "set the rate of the spill qdisc");
+    return talk(
+        change, [](const nlmsghdr *) {}, "set the rate of the spill qdisc");
 }
 
 Result<> SpillQdisc::add_queue() {
-    Buffer buffer;
-    nlmsghdr *h = begin(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, config_, kBucket + 1, kQueue);
+    NetlinkRequest add(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
+    address(add, config_, kBucket + 1, kQueue);
+    nlmsghdr *h = add.header();
     if (config_.queue.kind == SpillKind::pfifo) {
         const tc_fifo_qopt options{config_.queue.limit};
         mnl_attr_put_strz(h, TCA_KIND, "pfifo");
@@ -162,22 +135,25 @@ Result<> SpillQdisc::add_queue() {
         mnl_attr_put_u32(h, TCA_FQ_CODEL_ECN, 1);
         mnl_attr_nest_end(h, nest);
     }
-    return talk(h, nullptr, "add the queue of the spill qdisc");
+    return talk(
+        add, [](const nlmsghdr *) {}, "add the queue of the spill qdisc");
 }
 
 Result<> SpillQdisc::remove() {
     const auto now = root();
     if (!now || now->handle != kBucket)
         return {};
-    Buffer buffer;
-    return talk(begin(buffer, RTM_DELQDISC, 0, config_, TC_H_ROOT, kBucket), nullptr,
-                "remove the spill qdisc");
+    NetlinkRequest gone(RTM_DELQDISC, 0);
+    address(gone, config_, TC_H_ROOT, kBucket);
+    return talk(
+        gone, [](const nlmsghdr *) {}, "remove the spill qdisc");
 }
 
 Result<SpillQdisc> SpillQdisc::make(const Config &config, uint64_t bytes_per_s) {
-    SpillQdisc qdisc(config);
-    if (auto opened = qdisc.open(); !opened)
-        return tl::unexpected(opened.error());
+    auto opened = open(config);
+    if (!opened)
+        return opened;
+    SpillQdisc &qdisc = *opened;
     const auto there = qdisc.root();
     if (!there)
         return tl::unexpected(there.error());
@@ -190,12 +166,12 @@ Result<SpillQdisc> SpillQdisc::make(const Config &config, uint64_t bytes_per_s) 
     qdisc.made_ = true;
     if (auto queued = qdisc.add_queue(); !queued)
         return tl::unexpected(queued.error());
-    return qdisc;
+    return opened;
 }
 
 Result<> SpillQdisc::remove_left(uint32_t ifindex, const std::string &device) {
-    SpillQdisc qdisc({.ifindex = ifindex, .device = device, .queue = {}});
-    return qdisc.open().and_then([&] { return qdisc.remove(); });
+    auto qdisc = open({.ifindex = ifindex, .device = device, .queue = {}});
+    return qdisc ? qdisc->remove() : Result<>(tl::unexpected(qdisc.error()));
 }
 
 Result<> SpillQdisc::set_rate(uint64_t bytes_per_s) {

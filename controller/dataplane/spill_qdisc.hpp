@@ -3,14 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "core/result.hpp"
+#include "dataplane/netlink.hpp"
 #include "policy/policy.hpp"
-
-struct mnl_socket;
-struct nlmsghdr;
 
 namespace sluice {
 
@@ -45,27 +42,22 @@ class SpillQdisc {
     Result<SpillQdiscStats> stats();
 
   private:
-    struct SocketCloser {
-        void operator()(mnl_socket *s) const;
-    };
     struct Root {
         uint32_t handle = 0; // 0: the kernel's default
         std::string kind;
         SpillQdiscStats stats;
     };
 
-    explicit SpillQdisc(Config config) : config_(std::move(config)) {}
-    static int read_root(const nlmsghdr *reply, void *to);
-    Result<> open();
+    SpillQdisc(Config config, Netlink netlink) : config_(std::move(config)), netlink_(std::move(netlink)) {}
+    static Result<SpillQdisc> open(const Config &config);
     Result<Root> root();
     Result<> shape(uint64_t bytes_per_s, uint16_t flags);
     Result<> add_queue();
     Result<> remove();
-    Result<> talk(void *message, Root *answer, const char *what);
+    Result<> talk(NetlinkRequest &request, const Netlink::OnMessage &on_message, const char *what);
 
     Config config_;
-    std::unique_ptr<mnl_socket, SocketCloser> socket_;
-    uint32_t sequence_ = 0;
+    Netlink netlink_;
     bool made_ = false;
 };
 

@@ -61,21 +61,30 @@ Result<> open_side_paths(DataPath &next, DataPath &old, const CompiledPolicy &po
             if (!facts.missing && facts.dev.ifindex == ifindex && link)
                 next.pass_links.emplace(ifindex, duplicate(link));
     attach_pass_programs(next, policy);
-    for (uint32_t i = 0; i < next.ports().size(); i++) {
-        const Port &port = policy.port(i);
-        if (next.ports()[i].missing)
-            continue;
-        if (port.pause) {
-            auto sender = PauseSender::open(next.ports()[i].dev);
-            if (!sender)
-                return tl::unexpected(sender.error());
-            next.pauses.insert_or_assign(i, std::move(*sender));
-        }
-        if (port.spill && port.rate_bytes_per_s)
-            if (auto r = open_spill(next, old, port, i); !r)
-                return r;
-    }
+    for (uint32_t i = 0; i < next.ports().size(); i++)
+        if (auto r = open_side_path(next, old, policy, i); !r)
+            return r;
     return {};
+}
+
+Result<> open_side_path(DataPath &next, DataPath &old, const CompiledPolicy &policy, uint32_t index) {
+    const Port &port = policy.port(index);
+    if (next.ports()[index].missing)
+        return {};
+    if (port.pause) {
+        auto sender = PauseSender::open(next.ports()[index].dev);
+        if (!sender)
+            return tl::unexpected(sender.error());
+        next.pauses.insert_or_assign(index, std::move(*sender));
+    }
+    return port.spill && port.rate_bytes_per_s ? open_spill(next, old, port, index) : Result<>();
+}
+
+void close_side_path(DataPath &path, uint32_t index, uint32_t ifindex) {
+    path.spills.erase(index);
+    path.pauses.erase(index);
+    std::erase(path.qdiscs, ifindex);
+    std::erase_if(path.slow_paths, [&](const SlowPath &slow) { return slow.ifindex() == ifindex; });
 }
 
 void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {

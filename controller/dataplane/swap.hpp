@@ -10,6 +10,10 @@ namespace sluice {
 // first frame is sent their way. What `old` has at the same devices goes over to `next`.
 Result<> open_side_paths(DataPath &next, DataPath &old, const CompiledPolicy &policy);
 
+// Those of one port; and their end, where its device was `ifindex`.
+Result<> open_side_path(DataPath &next, DataPath &old, const CompiledPolicy &policy, uint32_t index);
+void close_side_path(DataPath &path, uint32_t index, uint32_t ifindex);
+
 // Attaches `next`, egress before ingress. A fast port that `old` serves changes over, others get a link of
 // their own. The tracepoints of `old` stay: its last frames are still to be counted. On failure call
 // put_back().

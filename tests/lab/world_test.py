@@ -59,9 +59,9 @@ class World(unittest.TestCase):
     def gro(self, word: str) -> None:
         run(["ethtool", "-K", "dst0", "gro", word], self.sink)
 
-    def start(self) -> None:
+    def start(self, text: str = POLICY) -> None:
         policy, self.control = self.folder / "policy.yaml", self.folder / "sluice.sock"
-        policy.write_text(POLICY)
+        policy.write_text(text)
         self.daemon = Process("sluiced", self.router, [
             find_binary(BIN_DIR, "sluiced"), "--policy", str(policy), "--web.listen-address", "",
             "--control-socket", str(self.control), "--pin-path", f"/sys/fs/bpf/{self.router}"], self.folder)
@@ -138,6 +138,18 @@ class World(unittest.TestCase):
         self.make_wan()
         self.until_health("^ok$")
         self.assertNotEqual(self.wan()["ifindex"], first)
+        self.assert_redirected()
+
+    def test_the_slow_path_comes_back_with_its_device(self) -> None:
+        self.start(POLICY.replace("200mbit", "200mbit, spill: {qdisc: pfifo}").replace(
+            "to: wan", "to: wan, classes: [{name: default, when_full: [spill, drop]}]"))
+        self.assertIn("qdisc tbf 5107:", run(["tc", "qdisc", "show", "dev", "wan0"], self.router))
+        ip_batch(self.router, ["link del wan0"])
+        self.until_health(r"device wan0 is missing")
+        self.make_wan()
+        self.until_health("^ok$")
+        self.assertIn("qdisc tbf 5107:", run(["tc", "qdisc", "show", "dev", "wan0"], self.router))
+        self.assertNotIn("pfifo_fast", run(["tc", "qdisc", "show", "dev", "wan0"], self.router))
         self.assert_redirected()
 
     def test_the_fast_device_is_made_again(self) -> None:

@@ -240,6 +240,18 @@ RC_GTEST_PROP(CapacityProperty, AlwaysFinite, ()) {
     }
 }
 
+// The ring took 1,020,000 bytes in all; a look that was interrupted says that a whole lap of them still waits.
+TEST(Capacity, WhatHasLeftTheRingDoesNotComeBack) {
+    CapacityConfig config;
+    CapacityState state;
+    capacity_step(state, config, {true, 1'000'000, 20'000, 13, 1000, 0}, {20'000, false}, kTick_s);
+    capacity_step(state, config, {true, 20'000, 1'000'000, 999, 1000, 0}, {20'000, false}, kTick_s);
+    EXPECT_EQ(state.last.drained_bytes, 1'000'000u);
+    EXPECT_EQ(state.last.waiting_bytes, 20'000u);
+    capacity_step(state, config, {true, 1'010'000, 15'000, 10, 1000, 0}, {20'000, false}, kTick_s);
+    EXPECT_EQ(state.last.waiting_bytes, 15'000u);
+}
+
 TEST(Capacity, NoTimeAtAll) {
     CapacityConfig config;
     CapacityState state;

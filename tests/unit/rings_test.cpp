@@ -172,7 +172,10 @@ TEST(TunRing, FullUntilTheConsumerClears) {
     const uint64_t ring = file + layout[SLUICE_FIELD_TUN_RING];
     put_ptr_ring(m, ring, 64, 20, 20);
     EXPECT_EQ(m.look(SLUICE_READER_TUN, 0).occupancy, 0u);
-    m.put_pointer(peek(ring + layout[SLUICE_FIELD_PTR_RING_QUEUE], 8), 20, 0xbeef);
+    const uint64_t queue = peek(ring + layout[SLUICE_FIELD_PTR_RING_QUEUE], 8);
+    m.put_pointer(queue, 20, 0xbeef); // a frame that is just entering
+    EXPECT_EQ(m.look(SLUICE_READER_TUN, 0).occupancy, 0u);
+    m.put_pointer(queue, 20 + 32, 0xbeef);
     EXPECT_EQ(m.look(SLUICE_READER_TUN, 0).occupancy, 64u);
 }
 

@@ -11,16 +11,18 @@
 SLUICE_INLINE void sluice_view_i40e(const struct sluice_ring_site *site, struct sluice_ring_view *v)
 {
 	__u64 vsi = SLUICE_GET(sluice_netdev_priv(site->device), I40E_VSI), rings, ring;
-	__u32 queues = SLUICE_GET(vsi, I40E_QUEUES);
+	__u32 queues = SLUICE_GET(vsi, I40E_QUEUES), clean;
 
 	rings = SLUICE_GET(vsi, I40E_RINGS); /* null while no XDP program is attached */
 	if (!rings || site->cpu >= queues)
 		return;
 	v->index = site->cpu & (SLUICE_MAX_QUEUES - 1);
 	ring = SLUICE_POINTER(rings + 8ull * v->index);
-	if (ring)
-		sluice_ring_indices(v, SLUICE_GET(ring, I40E_COUNT), SLUICE_GET(ring, I40E_USE),
-				    SLUICE_GET(ring, I40E_CLEAN));
+	if (ring) {
+		clean = SLUICE_GET(ring, I40E_CLEAN);
+		SLUICE_THEN();
+		sluice_ring_indices(v, SLUICE_GET(ring, I40E_COUNT), SLUICE_GET(ring, I40E_USE), clean);
+	}
 }
 
 #endif

@@ -12,16 +12,18 @@
 SLUICE_INLINE void sluice_view_ice(const struct sluice_ring_site *site, struct sluice_ring_view *v)
 {
 	__u64 vsi = SLUICE_GET(sluice_netdev_priv(site->device), ICE_VSI), rings, ring;
-	__u32 queues = SLUICE_GET(vsi, ICE_QUEUES);
+	__u32 queues = SLUICE_GET(vsi, ICE_QUEUES), clean;
 
 	rings = SLUICE_GET(vsi, ICE_RINGS); /* null while no XDP program is attached */
 	if (!rings || !queues)
 		return;
 	v->index = sluice_queue_of(site->cpu, queues);
 	ring = SLUICE_POINTER(rings + 8ull * v->index);
-	if (ring)
-		sluice_ring_indices(v, SLUICE_GET(ring, ICE_COUNT), SLUICE_GET(ring, ICE_USE),
-				    SLUICE_GET(ring, ICE_CLEAN));
+	if (ring) {
+		clean = SLUICE_GET(ring, ICE_CLEAN);
+		SLUICE_THEN();
+		sluice_ring_indices(v, SLUICE_GET(ring, ICE_COUNT), SLUICE_GET(ring, ICE_USE), clean);
+	}
 }
 
 #endif

@@ -11,15 +11,17 @@
 SLUICE_INLINE void sluice_view_igc(const struct sluice_ring_site *site, struct sluice_ring_view *v)
 {
 	__u64 adapter = sluice_netdev_priv(site->device), ring;
-	__u32 queues = SLUICE_GET(adapter, IGC_QUEUES);
+	__u32 queues = SLUICE_GET(adapter, IGC_QUEUES), clean;
 
 	if (!queues)
 		return;
 	v->index = sluice_queue_of(site->cpu, queues);
 	ring = SLUICE_POINTER(SLUICE_FIELD(adapter, IGC_RINGS) + 8ull * v->index);
-	if (ring)
-		sluice_ring_indices(v, SLUICE_GET(ring, IGC_COUNT), SLUICE_GET(ring, IGC_USE),
-				    SLUICE_GET(ring, IGC_CLEAN));
+	if (ring) {
+		clean = SLUICE_GET(ring, IGC_CLEAN);
+		SLUICE_THEN();
+		sluice_ring_indices(v, SLUICE_GET(ring, IGC_COUNT), SLUICE_GET(ring, IGC_USE), clean);
+	}
 }
 
 #endif

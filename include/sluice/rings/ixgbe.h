@@ -11,7 +11,7 @@
 SLUICE_INLINE void sluice_view_ixgbe(const struct sluice_ring_site *site, struct sluice_ring_view *v)
 {
 	__u64 adapter = sluice_netdev_priv(site->device), ring;
-	__u32 queues;
+	__u32 queues, clean;
 
 	if (SLUICE_HAS(IXGBE_ADAPTER)) /* 6.16: the adapter is devlink's, the net_device only points to it */
 		adapter = SLUICE_GET(adapter, IXGBE_ADAPTER);
@@ -20,9 +20,11 @@ SLUICE_INLINE void sluice_view_ixgbe(const struct sluice_ring_site *site, struct
 		return;
 	v->index = sluice_queue_of(site->cpu, queues);
 	ring = SLUICE_POINTER(SLUICE_FIELD(adapter, IXGBE_RINGS) + 8ull * v->index);
-	if (ring)
-		sluice_ring_indices(v, SLUICE_GET(ring, IXGBE_COUNT), SLUICE_GET(ring, IXGBE_USE),
-				    SLUICE_GET(ring, IXGBE_CLEAN));
+	if (ring) {
+		clean = SLUICE_GET(ring, IXGBE_CLEAN);
+		SLUICE_THEN();
+		sluice_ring_indices(v, SLUICE_GET(ring, IXGBE_COUNT), SLUICE_GET(ring, IXGBE_USE), clean);
+	}
 }
 
 #endif

@@ -12,7 +12,7 @@
 SLUICE_INLINE void sluice_view_mlx5(const struct sluice_ring_site *site, struct sluice_ring_view *v)
 {
 	__u64 priv = sluice_netdev_priv(site->device), channels = SLUICE_GET(priv, MLX5_CHANNELS), channel, sq;
-	__u32 queues = SLUICE_GET(priv, MLX5_QUEUES);
+	__u32 queues = SLUICE_GET(priv, MLX5_QUEUES), consumed;
 
 	if (!channels || site->cpu >= queues)
 		return;
@@ -25,8 +25,9 @@ SLUICE_INLINE void sluice_view_mlx5(const struct sluice_ring_site *site, struct 
 		sq = SLUICE_POINTER(sq);
 	if (!sq)
 		return;
-	sluice_ring_counters(v, SLUICE_GET(sq, MLX5_SIZE) + 1, SLUICE_GET(sq, MLX5_PRODUCED),
-			     SLUICE_GET(sq, MLX5_CONSUMED));
+	consumed = SLUICE_GET(sq, MLX5_CONSUMED);
+	SLUICE_THEN();
+	sluice_ring_counters(v, SLUICE_GET(sq, MLX5_SIZE) + 1, SLUICE_GET(sq, MLX5_PRODUCED), consumed);
 	v->modulus = 0;
 }
 

@@ -8,16 +8,21 @@
 #include "ring.h"
 
 /* producer == consumer_head means empty, unless the consumer has not yet cleared what it took (ptr_ring clears in
- * batches) and the producer has caught up: then the slot it would fill next still holds a pointer. */
+ * batches) and the producer has caught up: then the slot it would fill next still holds a pointer. So does, for an
+ * instant, the slot of a frame that is just entering an empty ring; but then the other half of the ring is empty. */
 SLUICE_INLINE void sluice_view_ptr_ring(__u64 ring, struct sluice_ring_view *v)
 {
-	__u32 producer = SLUICE_GET(ring, PTR_RING_PRODUCER), consumer = SLUICE_GET(ring, PTR_RING_CONSUMER);
-	__u32 size = SLUICE_GET(ring, PTR_RING_SIZE);
+	__u32 consumer = SLUICE_GET(ring, PTR_RING_CONSUMER), size = SLUICE_GET(ring, PTR_RING_SIZE), producer, opposite;
+	__u64 queue;
 
+	SLUICE_THEN();
+	producer = SLUICE_GET(ring, PTR_RING_PRODUCER);
 	sluice_ring_indices(v, size, producer, consumer);
 	if (!v->size || v->occupancy)
 		return;
-	if (SLUICE_POINTER(SLUICE_GET(ring, PTR_RING_QUEUE) + 8ull * producer))
+	queue = SLUICE_GET(ring, PTR_RING_QUEUE);
+	opposite = producer < size / 2 ? producer + size / 2 : producer - size / 2;
+	if (SLUICE_POINTER(queue + 8ull * producer) && SLUICE_POINTER(queue + 8ull * opposite))
 		v->occupancy = size;
 }
 

@@ -52,6 +52,11 @@ SLUICE_INLINE __u32 sluice_queue_of(__u32 cpu, __u32 queues)
 	return queue & (SLUICE_MAX_QUEUES - 1);
 }
 
+/* Between the look at the consumer's index and that at the producer's, in this order: whoever looks may be interrupted
+ * by both, and a consumer that seems to be ahead of its producer makes an empty ring look full. This way round the ring
+ * only looks longer by what went through it meanwhile. */
+#define SLUICE_THEN() asm volatile("" ::: "memory")
+
 /* Two indices into a ring of `count` slots; equal means empty, so a full ring keeps one slot free (Intel drivers). */
 SLUICE_INLINE void sluice_ring_indices(struct sluice_ring_view *v, __u32 count, __u32 next_to_use, __u32 next_to_clean)
 {

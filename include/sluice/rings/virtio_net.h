@@ -12,7 +12,7 @@
 SLUICE_INLINE void sluice_view_virtio(const struct sluice_ring_site *site, struct sluice_ring_view *v)
 {
 	__u64 info = sluice_netdev_priv(site->device), sq, vq, ring;
-	__u32 pairs = SLUICE_GET(info, VIRTIO_PAIRS), own = SLUICE_GET(info, VIRTIO_XDP_PAIRS), queue, free;
+	__u32 pairs = SLUICE_GET(info, VIRTIO_PAIRS), own = SLUICE_GET(info, VIRTIO_XDP_PAIRS), queue, free, used;
 
 	if (!pairs)
 		return;
@@ -29,8 +29,9 @@ SLUICE_INLINE void sluice_view_virtio(const struct sluice_ring_site *site, struc
 		v->occupancy = v->size - free;
 		return;
 	}
-	sluice_ring_counters(v, SLUICE_GET(ring, VRING_NUM), SLUICE_GET(ring, VRING_AVAIL_IDX),
-			     SLUICE_GET(SLUICE_GET(ring, VRING_USED), VRING_USED_IDX));
+	used = SLUICE_GET(SLUICE_GET(ring, VRING_USED), VRING_USED_IDX);
+	SLUICE_THEN();
+	sluice_ring_counters(v, SLUICE_GET(ring, VRING_NUM), SLUICE_GET(ring, VRING_AVAIL_IDX), used);
 }
 
 #endif
