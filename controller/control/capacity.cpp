@@ -127,8 +127,8 @@ void steer_headroom(CapacityState &s, const CapacityConfig &config, const RingOb
         s.headroom = std::max(s.headroom, kHighestHeadroom);
 }
 
-// What has left the ring cannot come back: a reading that says so has looked past something that was just moving.
-// What the ring took, the sum of both figures, is a counter of ours.
+// What has left the ring cannot come back: a reading that says so has looked past something that was just
+// moving. What the ring took, the sum of both figures, is a counter of ours.
 RingObservation believable(const RingObservation &ring, const RingObservation &last) {
     RingObservation out = ring;
     if (!ring.readable || !last.readable || ring.drained_bytes >= last.drained_bytes)

@@ -240,7 +240,8 @@ RC_GTEST_PROP(CapacityProperty, AlwaysFinite, ()) {
     }
 }
 
-// The ring took 1,020,000 bytes in all; a look that was interrupted says that a whole lap of them still waits.
+// The ring took 1,020,000 bytes in all; a look that was interrupted says that a whole lap of them still
+// waits.
 TEST(Capacity, WhatHasLeftTheRingDoesNotComeBack) {
     CapacityConfig config;
     CapacityState state;
