@@ -34,6 +34,12 @@ def ms(value: float) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
+def settled(run: dict) -> float | None:
+    """The longest time until a new rate was known; endless where one never was before the next change."""
+    times = run.get("settled_s")
+    return None if not times else max(float("inf") if t < 0 else t for t in times)
+
+
 def slower(ours: float, theirs: float) -> bool:
     return ours > theirs * 1.5 and ours - theirs > 0.02  # ms: below this nobody can tell
 
@@ -56,7 +62,7 @@ COLUMNS = (
     Column("p99", at("completion", "incast", "p99_ms"), ms, False, lambda a, b: a > b * 1.1),
     Column("unfinished", at("completion", "unfinished"), lambda v: f"{v:.0f}", False, lambda a, b: a > b),
     Column("UDP Mbit/s", at("flood_mbps"), lambda v: f"{v:.0f}", False, lambda a, b: a > b * 1.1),
-    Column("settled s", lambda run: max(run.get("settled_s") or [0]), lambda v: f"{v:.2f}", False, lambda a, b: False),
+    Column("settled s", settled, lambda v: "not all" if v == float("inf") else f"{v:.2f}", False, lambda a, b: False),
     Column("drops", at("drops"), lambda v: f"{v:.0f}", False, lambda a, b: False),
     Column("marks", at("marks"), lambda v: f"{v:.0f}", False, lambda a, b: False),
 )
