@@ -43,61 +43,70 @@ bool before_6_2() {
            (major < 6 || (major == 6 && minor < 2));
 }
 
-} // namespace
-
-int main(int argc, char **argv) {
-    sluice::DaemonOptions options;
+struct Arguments {
+    sluice::DaemonOptions daemon;
     std::string hook = "tracepoint", user;
-    bool filter = true, pause = false;
-    CLI::App app{
-        "sluiced: queue discipline for XDP_REDIRECT\nExample: sluiced --policy /etc/sluice/policy.yaml"};
+    bool filter = true, pause = false, ephemeral = false;
+};
+
+void add_options(CLI::App &app, Arguments &a) {
     app.set_version_flag("--version", SLUICE_VERSION);
     app.footer(sluice::exit_code_help);
-    app.add_option("--policy", options.policy_file, "policy file (YAML)")->required();
-    options.state_dir = "/var/lib/sluice";
-    app.add_option("--state-dir", options.state_dir,
+    app.add_option("--policy", a.daemon.policy_file, "policy file (YAML)")->required();
+    a.daemon.state_dir = "/var/lib/sluice";
+    app.add_option("--state-dir", a.daemon.state_dir,
                    "folder of the last good policy, used when the policy file is missing or bad; empty = "
                    "none is kept")
         ->capture_default_str();
-    app.add_flag("--watch", options.watch, "reload when the policy file, or a file that it names, changes");
-    app.add_option("--web.listen-address", options.server.listen_address,
+    app.add_flag("--watch", a.daemon.watch, "reload when the policy file, or a file that it names, changes");
+    app.add_option("--web.listen-address", a.daemon.server.listen_address,
                    "address of metrics, health and API; empty = off")
         ->capture_default_str();
     app.add_option(
-        "--web.config.file", options.server.web_config_file,
+        "--web.config.file", a.daemon.server.web_config_file,
         "TLS, client certificates and passwords of that address, in the format of Prometheus exporters");
-    app.add_option("--control-socket", options.server.control_socket,
+    app.add_option("--control-socket", a.daemon.server.control_socket,
                    "unix socket for sluicectl; empty = off")
         ->capture_default_str();
-    app.add_option("--user", user, "user to become; root is needed for no more than that")->type_name("NAME");
-    app.add_flag("--allow-pause", pause, "keep CAP_NET_RAW, which ports with `pause` need");
-    app.add_flag("!--no-syscall-filter", filter,
+    app.add_option("--user", a.user, "user to become; root is needed for no more than that")
+        ->type_name("NAME");
+    app.add_flag("--allow-pause", a.pause, "keep CAP_NET_RAW, which ports with `pause` need");
+    app.add_flag("!--no-syscall-filter", a.filter,
                  "leave all system calls to the running daemon, for debuggers");
-    app.add_option("--egress-hook", hook, "what reads the TX ring")
+    app.add_option("--egress-hook", a.hook, "what reads the TX ring")
         ->check(CLI::IsMember({"tracepoint", "devmap"}))
         ->capture_default_str();
-    options.dataplane.pin_path = "/sys/fs/bpf/sluice";
-    app.add_option("--pin-path", options.dataplane.pin_path,
+    a.daemon.dataplane.pin_path = "/sys/fs/bpf/sluice";
+    app.add_option("--pin-path", a.daemon.dataplane.pin_path,
                    "folder in a BPF file system that keeps programs and maps while no daemon runs")
         ->capture_default_str();
-    bool ephemeral = false;
-    app.add_flag("--ephemeral", ephemeral, "pin nothing: the data path ends with the daemon");
+    app.add_flag("--ephemeral", a.ephemeral, "pin nothing: the data path ends with the daemon");
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    Arguments arguments;
+    CLI::App app{
+        "sluiced: queue discipline for XDP_REDIRECT\nExample: sluiced --policy /etc/sluice/policy.yaml"};
+    add_options(app, arguments);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &e) {
         return app.exit(e) == 0 ? 0 : static_cast<int>(sluice::ExitCode::usage);
     }
-    if (ephemeral)
+    sluice::DaemonOptions &options = arguments.daemon;
+    if (arguments.ephemeral)
         options.dataplane.pin_path.clear();
-    options.dataplane.hook = hook == "devmap" ? sluice::Hook::devmap : sluice::Hook::tracepoint;
+    options.dataplane.hook = arguments.hook == "devmap" ? sluice::Hook::devmap : sluice::Hook::tracepoint;
     spdlog::set_default_logger(spdlog::stderr_logger_mt("sluiced"));
     const sigset_t signals = block_signals();
 
     sluice::note_xdp_programs();
     if (auto dropped = sluice::drop_privileges(
-            {user,
+            {arguments.user,
              {options.state_dir, folder_of(options.server.control_socket), options.dataplane.pin_path},
-             pause,
+             arguments.pause,
              before_6_2()});
         !dropped) {
         spdlog::error("{}", sluice::to_string(dropped.error()));
@@ -108,7 +117,7 @@ int main(int argc, char **argv) {
         spdlog::error("{}", sluice::to_string(started.error()));
         return static_cast<int>(sluice::exit_code_of(started.error().kind));
     }
-    if (filter)
+    if (arguments.filter)
         if (auto filtered = sluice::filter_syscalls(); !filtered)
             spdlog::warn("{}: goes on without", sluice::to_string(filtered.error()));
     spdlog::info("ready: policy {}", options.policy_file);
@@ -118,7 +127,8 @@ int main(int argc, char **argv) {
         daemon.reload();
     watchdog.reset();
     sd_notify(0, "STOPPING=1");
-    spdlog::info(ephemeral ? "detaching" : "ends; the data path goes on, `sluicectl unload` ends it");
+    spdlog::info(arguments.ephemeral ? "detaching"
+                                     : "ends; the data path goes on, `sluicectl unload` ends it");
     daemon.stop();
     return 0;
 }

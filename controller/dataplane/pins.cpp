@@ -91,6 +91,11 @@ void keep_only(const fs::path &folder, const std::set<std::string> &names) {
             unlink(at.c_str());
 }
 
+// Where the instance's links are: the inode of the network namespace, as noted.
+uint32_t pinned_netns(const fs::path &instance) {
+    return static_cast<uint32_t>(std::strtoul(read_note(instance, "netns").c_str(), nullptr, 10));
+}
+
 void read_ingress(DataPath &path) {
     for (const fs::path &at : files(path.pins / "links")) {
         if (!interface_of(at.filename(), kXdp))
@@ -228,10 +233,6 @@ Result<> pin_links(const DataPath &path) {
                 return r;
     keep_only(path.pins / "links", names);
     return {};
-}
-
-uint32_t pinned_netns(const fs::path &instance) {
-    return static_cast<uint32_t>(std::strtoul(read_note(instance, "netns").c_str(), nullptr, 10));
 }
 
 DataPath read_pins(const fs::path &instance) {

@@ -22,7 +22,4 @@ DataPath read_pins(const std::filesystem::path &instance);
 Result<> check_adoptable(DataPath &path, const CompiledPolicy &policy, const Wiring &wiring,
                          const std::string &identity);
 
-// Where the instance's links are: the inode of the network namespace, as noted.
-uint32_t pinned_netns(const std::filesystem::path &instance);
-
 } // namespace sluice
