@@ -16,9 +16,10 @@ constexpr double kHighestHeadroom = 1.01;
 constexpr double kSpan_s = 0.020; // longest span of one drain-rate measurement
 constexpr double kShortestSpanFrames = 8;
 constexpr double kWindow_s = 0.020; // starvation is judged over this long
-constexpr double kDemandFrames = 2; // phantom backlog that counts as demand
-constexpr double kStarved = 0.7;    // of the window
-constexpr double kProbeStep = 0.01, kFirstProbes = 3, kLargestProbe = 0.12;
+constexpr double kIdle = 0.7;       // of the window
+constexpr double kProof_s = 0.005;  // an empty ring ahead of the phantom queue for so long is no accident...
+constexpr double kProofFrames = 2;  // ... when it is ahead by more than these
+constexpr double kProbeStep = 0.02, kLargestProbe = 0.25;
 constexpr double kRelax = 0.01; // per window, back towards a rate that the policy gives
 
 double ring_target(const CapacityState &s, const CapacityConfig &config, const RingObservation &ring) {
@@ -77,28 +78,49 @@ void raise(CapacityState &s, const CapacityConfig &config, double factor) {
     clamp_to_policy(s, config);
 }
 
-// Classes wait or lose frames and the ring runs empty all the time: the link could take more. Small steps
-// first, larger ones if they do not help. Towards a rate that the policy gives, capacity returns without
-// being asked.
-void probe(CapacityState &s, const CapacityConfig &config, bool busy, Demand demand, double dt_s) {
-    if (s.capacity_bytes_per_s == 0)
+// The link turned out to take more. Small steps first, larger ones if they do not help, and nothing that
+// waits in the phantom queue is real.
+void speed_up(CapacityState &s, const CapacityConfig &config, double least_factor) {
+    if (config.policy_bytes_per_s && s.capacity_bytes_per_s >= *config.policy_bytes_per_s)
         return;
+    const double step = std::min(kLargestProbe, kProbeStep * std::exp2(s.probes++));
+    raise(s, config, std::max(1 + step, least_factor));
+    s.debt_bytes = 0;
+    s.caught_up = true;
+}
+
+// The ring is empty and the phantom queue, at its rate, is not: what still waits there has left, and the span
+// tells a rate that the link exceeds.
+void take_proof(CapacityState &s, const CapacityConfig &config, const RingObservation &ring, Demand demand,
+                double dt_s) {
+    const double still = demand.held_up_bytes - s.debt_bytes - granted(s) * dt_s;
+    if (ring.occupancy > 0 || !s.last.readable || still < kProofFrames * config.mtu_bytes) {
+        s.proof_s = s.proof_bytes = 0;
+        return;
+    }
+    s.proof_s += dt_s;
+    s.proof_bytes += static_cast<double>(ring.drained_bytes - s.last.drained_bytes);
+    if (s.proof_s < kProof_s)
+        return;
+    speed_up(s, config, (s.proof_bytes - config.mtu_bytes) / s.proof_s / s.capacity_bytes_per_s);
+    s.proof_s = s.proof_bytes = 0;
+}
+
+// Classes lose frames and the ring runs empty all the time: that must not be. Towards a rate that the policy
+// gives, capacity returns without being asked.
+void probe(CapacityState &s, const CapacityConfig &config, bool idle, Demand demand, double dt_s) {
     s.window_s += dt_s;
     s.refused |= demand.refused;
-    if (!busy)
+    if (idle)
         s.idle_s += dt_s;
-    if (!busy && demand.backlog_bytes > kDemandFrames * config.mtu_bytes)
-        s.starved_s += dt_s;
     if (s.window_s < kWindow_s)
         return;
-    const bool idle = s.ring_idle = s.idle_s > kStarved * s.window_s;
-    if (s.starved_s > kStarved * s.window_s || (idle && s.refused)) {
-        const double doublings = std::max(0.0, s.probes++ - kFirstProbes);
-        raise(s, config, 1 + std::min(kLargestProbe, kProbeStep * std::exp2(doublings)));
-    } else if (idle && config.policy_bytes_per_s) {
+    s.ring_idle = s.idle_s > kIdle * s.window_s;
+    if (s.ring_idle && s.refused)
+        speed_up(s, config, 1);
+    else if (s.ring_idle && config.policy_bytes_per_s)
         raise(s, config, 1 + kRelax);
-    }
-    s.window_s = s.idle_s = s.starved_s = 0;
+    s.window_s = s.idle_s = 0;
     s.refused = false;
 }
 
@@ -149,9 +171,13 @@ void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObs
         const bool busy = !ring.shared && s.last.readable && ring.occupancy > 0 && s.last.occupancy > 0 &&
                           ring.empties == s.last.empties;
         follow_drain(s, config, ring, busy, dt_s);
-        probe(s, config, busy, demand, dt_s);
-        if (s.capacity_bytes_per_s > 0)
+        if (s.capacity_bytes_per_s > 0) {
+            s.caught_up = false;
+            take_proof(s, config, ring, demand, dt_s);
+            const bool idle = !busy && (!ring.shared || ring.occupancy == 0);
+            probe(s, config, idle, demand, dt_s);
             steer_headroom(s, config, ring, demand.backlog_bytes, busy, dt_s);
+        }
     }
     s.last = ring;
 }

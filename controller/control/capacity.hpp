@@ -37,8 +37,11 @@ struct CapacityState {
     double span_s = 0, span_bytes = 0;
     std::array<double, 5> measured{}; // last measurements, bytes/s; their median counts
     unsigned measurements = 0;
-    // the window in progress: of it, classes waited / were refused although the ring ran empty
-    double window_s = 0, idle_s = 0, starved_s = 0;
+    // the span in progress in which the link was ahead of the phantom queue
+    double proof_s = 0, proof_bytes = 0;
+    bool caught_up = false; // such a span just ended: nothing that waits in the phantom queue is real
+    // the window in progress: of it, classes were refused although the ring ran empty
+    double window_s = 0, idle_s = 0;
     bool refused = false;
     int probes = 0;              // upward steps in a row
     bool ring_idle = false;      // most of the last window: what waits then waits in the phantom queue alone
@@ -49,7 +52,8 @@ struct CapacityState {
 // What the phantom classes of the port would like.
 struct Demand {
     double backlog_bytes = 0; // phantom, of all classes
-    bool refused = false;     // frames were dropped or marked since the last step
+    double held_up_bytes = 0; // of these, by the rate of the port and not by a ceiling below it
+    bool refused = false;     // frames were dropped or marked since the last step, not for a ceiling
 };
 
 void capacity_step(CapacityState &state, const CapacityConfig &config, const RingObservation &observed,

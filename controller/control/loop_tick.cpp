@@ -65,7 +65,7 @@ void Loop::gather_class(PortRuntime &port, uint32_t index, uint64_t now_ns, bool
         refused += signals(count);
     }
     PhantomInput in{index, static_cast<double>(admitted - c.admitted_bytes), {}};
-    port.refused |= refused != c.refused;
+    port.refused |= refused != c.refused && !phantom.under_ceiling;
     c.admitted_bytes = admitted;
     c.refused = refused;
     // What was admitted while nobody looked is in the flows' finishes.
@@ -95,10 +95,14 @@ void Loop::gather(uint64_t now_ns, bool late) {
 }
 
 Demand Loop::demand_of(const PortRuntime &port) const {
-    double backlog = 0;
-    for (const auto &in : port.inputs)
-        backlog += port.phantoms[in.index].backlog_bytes;
-    return {backlog, port.refused};
+    Demand demand{0, 0, port.refused};
+    for (const auto &in : port.inputs) {
+        const PhantomClass &phantom = port.phantoms[in.index];
+        demand.backlog_bytes += phantom.backlog_bytes;
+        if (!phantom.under_ceiling)
+            demand.held_up_bytes += phantom.backlog_bytes;
+    }
+    return demand;
 }
 
 void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
@@ -110,7 +114,8 @@ void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
     observe_slow_path(port, ring, now_ns, dt_s);
     capacity_step(port.capacity, port.config, ring, demand_of(port), dt_s);
     phantom_step(port.tree, port.phantoms, port.inputs,
-                 {granted(port.capacity), dt_s, static_cast<double>(port.capacity.last.waiting_bytes)});
+                                 {granted(port.capacity), dt_s, static_cast<double>(port.capacity.last.waiting_bytes),
+                                  port.capacity.caught_up});
     for (const auto &in : port.inputs) {
         publish(port, in.index, now_ns);
         if (flows_.forget_idle(dataplane_.maps(), port.classes[in.index].id, port.phantoms[in.index].vt) == 0)

@@ -8,6 +8,8 @@ namespace {
 
 constexpr double kArrivalSmoothing_s = 0.02;
 constexpr int kLevelSteps = 64;
+constexpr double kUnbounded = 1e15; // bytes/s
+constexpr double kAllUsed = 0.99;
 
 // Sum of lags above a level, how many there are, and at what rate the sum falls as the level rises.
 struct Above {
@@ -78,9 +80,14 @@ void set_service_rates(ShareTree &tree, std::span<PhantomClass> classes, std::sp
         tree.ask(c.node, c.active_flows ? capacity : std::min(c.arrival_bytes_per_s, capacity));
     }
     tree.divide(capacity, capacity, 1);
+    double all = 0;
+    for (const auto &in : inputs)
+        all += tree.given(classes[in.index].node);
     for (const auto &in : inputs) {
         PhantomClass &c = classes[in.index];
-        c.service_bytes_per_s = c.active_flows ? tree.given(c.node) : tree.would_get(c.node);
+        const double given = tree.given(c.node);
+        c.service_bytes_per_s = c.active_flows ? given : tree.would_get(c.node);
+        c.under_ceiling = all - given + c.service_bytes_per_s < kAllUsed * capacity;
     }
 }
 
@@ -107,7 +114,8 @@ void serve(ShareTree &tree, std::span<PhantomClass> classes, std::span<const Pha
     tree.begin();
     for (const auto &in : inputs)
         tree.ask(classes[in.index].node, classes[in.index].backlog_bytes + in.admitted_bytes);
-    tree.divide(service.bytes_per_s * dt_s, service.bytes_per_s, dt_s);
+    const double rate = service.caught_up ? kUnbounded : service.bytes_per_s;
+    tree.divide(rate * dt_s, rate, dt_s);
     for (const auto &in : inputs) {
         PhantomClass &c = classes[in.index];
         if (dt_s > 0)

@@ -37,6 +37,7 @@ struct PhantomClass {
     uint32_t active_flows = 0;
     double active_shares = 0;
     double service_bytes_per_s = 0; // what the backlogged flows of this class get together
+    bool under_ceiling = false;     // which is all it may have, though the port could do more
 };
 
 // What happened in one class since the last tick. Only classes with flows in use are told of.
@@ -61,6 +62,7 @@ struct PhantomService {
     double bytes_per_s = 0;
     double dt_s = 0;
     double ring_bytes = 0; // waiting in the real ring: the phantom backlog is never less
+    bool caught_up = false; // the link has sent all that waited, as far as ceilings allow
 };
 
 // Serve the classes that `inputs` names, then find each one's level and the rate at which it will go on.

@@ -62,8 +62,9 @@ struct ClosedLoop {
                                                                 : 1.5 * link_bytes_per_s * kTick_s;
             phantom_bytes += offer;
             const RingObservation seen = link.step(offer, kTick_s);
-            capacity_step(state, config, seen, {phantom_bytes, true}, kTick_s);
-            phantom_bytes = std::max({0.0, phantom_bytes - granted(state) * kTick_s, link.waiting()});
+            capacity_step(state, config, seen, {phantom_bytes, phantom_bytes, true}, kTick_s);
+            phantom_bytes = state.caught_up ? 0 : phantom_bytes - granted(state) * kTick_s;
+            phantom_bytes = std::max({0.0, phantom_bytes, link.waiting()});
             granted_bytes += granted(state) * kTick_s;
             elapsed_s += kTick_s;
         }
@@ -97,6 +98,52 @@ TEST_P(CapacityAtRate, FollowsDoubling) {
     EXPECT_NEAR(loop.state.capacity_bytes_per_s, GetParam() * 2, 0.15 * GetParam());
 }
 
+// Sources that a slow phantom queue has taught to send at its rate lose nothing and fill no ring: only what
+// the phantom queue still holds when the ring is empty tells that the link has become faster.
+TEST_P(CapacityAtRate, AQueueThatOnlyExistsInThoughtIsNoLimit) {
+    ClosedLoop loop(GetParam());
+    loop.run(3);
+    loop.link.set_rate(GetParam() * 2);
+    CapacityState &s = loop.state;
+    const double before = s.capacity_bytes_per_s;
+    int caught_up = 0;
+    for (int i = 0; i < 1000; i++) {
+        // In half of the time it holds some frames more than it hands out in a tick.
+        const double handed_out = granted(s) * kTick_s, waits = handed_out + (i / 8 % 2 ? 4 * kFrame : 0);
+        capacity_step(s, loop.config, loop.link.step(handed_out, kTick_s), {waits, waits, false}, kTick_s);
+        caught_up += s.caught_up;
+    }
+    EXPECT_GT(s.capacity_bytes_per_s, 1.5 * before);
+    EXPECT_LE(s.capacity_bytes_per_s, 2.6 * before);
+    EXPECT_GT(caught_up, 0);
+}
+
+// What a class has waiting for its own ceiling, or loses there, says nothing about the port.
+TEST_P(CapacityAtRate, ACeilingIsNotTheLimitOfThePort) {
+    ClosedLoop loop(GetParam());
+    loop.run(3);
+    const double before = loop.state.capacity_bytes_per_s;
+    for (int i = 0; i < 3000; i++)
+        capacity_step(loop.state, loop.config, loop.link.step(i % 8 ? 0 : kFrame, kTick_s),
+                      {20 * kFrame, 0, false}, kTick_s);
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, before, 0.05 * before);
+}
+
+// Frames of the stack share the ring: that ours do not fill it is no sign of a faster link.
+TEST(Capacity, ASharedRingThatIsFullIsNotIdle) {
+    ClosedLoop loop(6.25e6);
+    loop.run(3);
+    const double before = loop.state.capacity_bytes_per_s;
+    for (int i = 0; i < 1000; i++) {
+        RingObservation seen = loop.link.step(6.25e6 * kTick_s, kTick_s);
+        seen.shared = true;
+        seen.occupancy = 30;
+        capacity_step(loop.state, loop.config, seen, {9 * kFrame, 9 * kFrame, true}, kTick_s);
+    }
+    EXPECT_NEAR(loop.state.capacity_bytes_per_s, before, 0.02 * before);
+    EXPECT_FALSE(loop.state.ring_idle);
+}
+
 TEST_P(CapacityAtRate, OneStalledReaderIsNoNewRate) {
     ClosedLoop loop(GetParam());
     loop.run(3);
@@ -118,7 +165,7 @@ TEST(Capacity, NothingIsMeasuredWhileTheRingEmpties) {
     CapacityState state;
     Link link(12.5e6);
     for (int i = 0; i < 2000; i++) // 3 frames per tick, drained within it
-        capacity_step(state, config, link.step(3 * kFrame, kTick_s), {0, false}, kTick_s);
+        capacity_step(state, config, link.step(3 * kFrame, kTick_s), {}, kTick_s);
     EXPECT_EQ(state.drain_bytes_per_s, 0);
     EXPECT_EQ(state.capacity_bytes_per_s, 0) << "5 MB/s is what the sources sent";
     EXPECT_GT(granted(state), 1e9) << "an unknown link is not throttled";
@@ -129,7 +176,7 @@ TEST(Capacity, LightLoadDoesNotLowerAKnownRate) {
     loop.run(2);
     const double before = loop.state.capacity_bytes_per_s;
     for (int i = 0; i < 5000; i++)
-        capacity_step(loop.state, loop.config, loop.link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {0, false},
+        capacity_step(loop.state, loop.config, loop.link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {},
                       kTick_s);
     EXPECT_GT(loop.state.capacity_bytes_per_s, 0.95 * before);
 }
@@ -147,7 +194,7 @@ TEST(Capacity, UnreadableRingLeavesThePolicyRate) {
     config.policy_bytes_per_s = 1e6;
     CapacityState state;
     for (int i = 0; i < 1000; i++)
-        capacity_step(state, config, {}, {1e6, true}, kTick_s);
+        capacity_step(state, config, {}, {1e6, 1e6, true}, kTick_s);
     EXPECT_EQ(granted(state), 1e6);
 }
 
@@ -166,7 +213,7 @@ TEST(Capacity, ALinkFasterThanThePolicyStaysUnmeasured) {
     CapacityState state;
     Link link(62.5e6);
     for (int i = 0; i < 2000; i++)
-        capacity_step(state, config, link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {20 * kFrame, true},
+        capacity_step(state, config, link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {20 * kFrame, 20 * kFrame, true},
                       kTick_s);
     EXPECT_EQ(granted(state), 1e6);
     EXPECT_TRUE(state.ring_idle);
@@ -179,7 +226,7 @@ TEST_P(CapacityAtRate, AFullRingIsNotIdle) {
     CapacityState state;
     Link link(GetParam());
     for (int i = 0; i < 2000; i++)
-        capacity_step(state, config, link.step(2 * GetParam() * kTick_s, kTick_s), {20 * kFrame, true},
+        capacity_step(state, config, link.step(2 * GetParam() * kTick_s, kTick_s), {20 * kFrame, 20 * kFrame, true},
                       kTick_s);
     EXPECT_FALSE(state.ring_idle);
     EXPECT_NEAR(state.link_bytes_per_s, GetParam(), 0.1 * GetParam());
@@ -231,7 +278,9 @@ RC_GTEST_PROP(CapacityProperty, AlwaysFinite, ()) {
         seen.empties += *rc::gen::inRange<uint32_t>(0, 2);
         const double dt_s = *rc::gen::inRange(1, 50) * 0.001;
         capacity_step(state, config, seen,
-                      {double(*rc::gen::inRange(0, 1'000'000)), *rc::gen::arbitrary<bool>()}, dt_s);
+                      {double(*rc::gen::inRange(0, 1'000'000)), double(*rc::gen::inRange(0, 1'000'000)),
+                       *rc::gen::arbitrary<bool>()},
+                      dt_s);
         RC_ASSERT(std::isfinite(state.capacity_bytes_per_s));
         RC_ASSERT(std::isfinite(state.headroom));
         RC_ASSERT(std::isfinite(granted(state)));
@@ -245,11 +294,11 @@ RC_GTEST_PROP(CapacityProperty, AlwaysFinite, ()) {
 TEST(Capacity, WhatHasLeftTheRingDoesNotComeBack) {
     CapacityConfig config;
     CapacityState state;
-    capacity_step(state, config, {true, 1'000'000, 20'000, 13, 1000, 0}, {20'000, false}, kTick_s);
-    capacity_step(state, config, {true, 20'000, 1'000'000, 999, 1000, 0}, {20'000, false}, kTick_s);
+    capacity_step(state, config, {true, 1'000'000, 20'000, 13, 1000, 0}, {20'000, 20'000}, kTick_s);
+    capacity_step(state, config, {true, 20'000, 1'000'000, 999, 1000, 0}, {20'000, 20'000}, kTick_s);
     EXPECT_EQ(state.last.drained_bytes, 1'000'000u);
     EXPECT_EQ(state.last.waiting_bytes, 20'000u);
-    capacity_step(state, config, {true, 1'010'000, 15'000, 10, 1000, 0}, {20'000, false}, kTick_s);
+    capacity_step(state, config, {true, 1'010'000, 15'000, 10, 1000, 0}, {20'000, 20'000}, kTick_s);
     EXPECT_EQ(state.last.waiting_bytes, 15'000u);
 }
 
@@ -259,11 +308,11 @@ TEST(Capacity, NoTimeAtAll) {
     RingObservation seen{true, 0, 20'000, 20, 1000, 0};
     for (int i = 0; i < 10; i++) {
         seen.drained_bytes += 20'000;
-        capacity_step(state, config, seen, {10'000, true}, 0);
+        capacity_step(state, config, seen, {10'000, 10'000, true}, 0);
     }
     seen.occupancy = 0;
     seen.empties++;
-    capacity_step(state, config, seen, {10'000, true}, 0);
+    capacity_step(state, config, seen, {10'000, 10'000, true}, 0);
     EXPECT_TRUE(std::isfinite(state.capacity_bytes_per_s));
     EXPECT_TRUE(std::isfinite(granted(state)));
 }

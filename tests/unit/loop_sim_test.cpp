@@ -161,6 +161,7 @@ class Sim {
         Demand demand;
         demand.backlog_bytes = classes_[0].backlog_bytes;
         demand.refused = refused != refused_;
+        demand.held_up_bytes = demand.backlog_bytes;
         refused_ = refused;
         capacity_step(capacity_, config_, seen_, demand, dt_s);
         std::vector<uint64_t> finishes;
@@ -179,6 +180,7 @@ class Sim {
         service.bytes_per_s = granted(capacity_);
         service.dt_s = dt_s;
         service.ring_bytes = static_cast<double>(seen_.waiting_bytes);
+        service.caught_up = capacity_.caught_up;
         phantom_step(tree_, classes_, {&input, 1}, service);
         publish();
     }

@@ -217,7 +217,7 @@ struct Port {
         finishes[c][flow] = sluice_charge(finishes[c][flow], classes[c].vt, bytes);
         admitted[c] += bytes;
     }
-    void tick(double bytes_per_s, double dt_s, double ring_bytes = 0) {
+    void tick(double bytes_per_s, double dt_s, double ring_bytes = 0, bool caught_up = false) {
         std::vector<PhantomInput> in;
         for (uint32_t c = 0; c < classes.size(); c++)
             in.push_back({c, admitted[c], {finishes[c]}});
@@ -225,6 +225,7 @@ struct Port {
         service.bytes_per_s = bytes_per_s;
         service.dt_s = dt_s;
         service.ring_bytes = ring_bytes;
+        service.caught_up = caught_up;
         phantom_step(tree, classes, in, service);
         std::fill(admitted.begin(), admitted.end(), 0.0);
     }
@@ -322,6 +323,41 @@ TEST(PhantomStep, RateDropKeepsTheQueueAndSlowsTheClock) {
     EXPECT_NEAR(port.classes[0].backlog_bytes, backlog - kRate / 10 * kTick_s, 2);
     EXPECT_NEAR(static_cast<double>(port.classes[0].vt - vt), kRate / 10 * kTick_s / 2, 2);
     EXPECT_NEAR(port.classes[0].service_bytes_per_s, kRate / 10, 1);
+}
+
+// The ring is empty: what waits in the phantom queue only waits there, for both flows.
+TEST(PhantomStep, ALinkThatCaughtUpLeavesNothingWaiting) {
+    Port port({1}, {2});
+    for (int n = 0; n < 30; n++)
+        port.send(0, n % 3 ? 0 : 1, 1500);
+    port.tick(kRate, kTick_s);
+    ASSERT_GT(port.classes[0].backlog_bytes, 30'000);
+    port.tick(kRate, kTick_s, 3000, true);
+    EXPECT_NEAR(port.classes[0].backlog_bytes, 3000, 1) << "what the ring holds still waits";
+    EXPECT_LE(port.lag(0, 0) + port.lag(0, 1), 3002u);
+    EXPECT_NEAR(port.classes[0].service_bytes_per_s, kRate, 1) << "the rate is what it was";
+}
+
+TEST(PhantomStep, WhoWaitsForItsCeilingIsKnown) {
+    Port port({1, 1}, {1, 1});
+    std::vector<ShareTree::Node> nodes(3);
+    nodes[1].ceiling_bytes_per_s = kRate / 4;
+    port.tree = ShareTree(nodes);
+    const auto send = [&port](int first, int second) {
+        for (int tick = 0; tick < 100; tick++) {
+            for (int n = 0; n < first; n++)
+                port.send(0, 0, 1500);
+            for (int n = 0; n < second; n++)
+                port.send(1, 0, 1500);
+            port.tick(kRate, kTick_s);
+        }
+    };
+    send(2, 1); // 3000 + 1500 of 6250 bytes per tick
+    EXPECT_TRUE(port.classes[0].under_ceiling);
+    EXPECT_FALSE(port.classes[1].under_ceiling) << "it would get the rest";
+    send(2, 6);
+    EXPECT_FALSE(port.classes[1].under_ceiling);
+    EXPECT_GT(port.classes[1].backlog_bytes, 0);
 }
 
 TEST(PhantomStep, ZeroCapacityStopsTheClockOnly) {
