@@ -114,8 +114,8 @@ void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
     observe_slow_path(port, ring, now_ns, dt_s);
     capacity_step(port.capacity, port.config, ring, demand_of(port), dt_s);
     phantom_step(port.tree, port.phantoms, port.inputs,
-                                 {granted(port.capacity), dt_s, static_cast<double>(port.capacity.last.waiting_bytes),
-                                  port.capacity.caught_up});
+                 {granted(port.capacity), dt_s, static_cast<double>(port.capacity.last.waiting_bytes),
+                  port.capacity.caught_up});
     for (const auto &in : port.inputs) {
         publish(port, in.index, now_ns);
         if (flows_.forget_idle(dataplane_.maps(), port.classes[in.index].id, port.phantoms[in.index].vt) == 0)

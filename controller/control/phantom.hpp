@@ -61,7 +61,7 @@ void phantom_rest(PhantomClass &c);
 struct PhantomService {
     double bytes_per_s = 0;
     double dt_s = 0;
-    double ring_bytes = 0; // waiting in the real ring: the phantom backlog is never less
+    double ring_bytes = 0;  // waiting in the real ring: the phantom backlog is never less
     bool caught_up = false; // the link has sent all that waited, as far as ceilings allow
 };
 

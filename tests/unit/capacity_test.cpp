@@ -176,8 +176,7 @@ TEST(Capacity, LightLoadDoesNotLowerAKnownRate) {
     loop.run(2);
     const double before = loop.state.capacity_bytes_per_s;
     for (int i = 0; i < 5000; i++)
-        capacity_step(loop.state, loop.config, loop.link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {},
-                      kTick_s);
+        capacity_step(loop.state, loop.config, loop.link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {}, kTick_s);
     EXPECT_GT(loop.state.capacity_bytes_per_s, 0.95 * before);
 }
 
@@ -213,8 +212,8 @@ TEST(Capacity, ALinkFasterThanThePolicyStaysUnmeasured) {
     CapacityState state;
     Link link(62.5e6);
     for (int i = 0; i < 2000; i++)
-        capacity_step(state, config, link.step(i % 3 ? 0 : 2 * kFrame, kTick_s), {20 * kFrame, 20 * kFrame, true},
-                      kTick_s);
+        capacity_step(state, config, link.step(i % 3 ? 0 : 2 * kFrame, kTick_s),
+                      {20 * kFrame, 20 * kFrame, true}, kTick_s);
     EXPECT_EQ(granted(state), 1e6);
     EXPECT_TRUE(state.ring_idle);
     EXPECT_EQ(state.link_bytes_per_s, 0);
@@ -226,8 +225,8 @@ TEST_P(CapacityAtRate, AFullRingIsNotIdle) {
     CapacityState state;
     Link link(GetParam());
     for (int i = 0; i < 2000; i++)
-        capacity_step(state, config, link.step(2 * GetParam() * kTick_s, kTick_s), {20 * kFrame, 20 * kFrame, true},
-                      kTick_s);
+        capacity_step(state, config, link.step(2 * GetParam() * kTick_s, kTick_s),
+                      {20 * kFrame, 20 * kFrame, true}, kTick_s);
     EXPECT_FALSE(state.ring_idle);
     EXPECT_NEAR(state.link_bytes_per_s, GetParam(), 0.1 * GetParam());
 }
