@@ -272,8 +272,9 @@ TEST_P(LoopSim, ModestFlowsAreNotRefused) {
     EXPECT_GT(sim.sources[0].delivered / 5, 0.55 * kLink) << "the rest is the flood's";
 }
 
-// An attacker who knows the seed fills all ways of one set, many times over. Who is in that set shares a bucket
-// with a flood and suffers; nobody else does, and the attack gets no more than the buckets that it holds.
+// An attacker who knows the seed fills all ways of one set, many times over. Who is in that set shares a
+// bucket with a flood and suffers; nobody else does, and the attack gets no more than the buckets that it
+// holds.
 TEST_P(LoopSim, CollisionsOnPurposeStayInTheirSet) {
     constexpr uint32_t kSet = 77, kWays = SLUICE_FLOW_WAYS, kColliding = 40;
     const auto in_set = [](uint32_t n) { return kSet << 1 | 1 | n * 2'654'435'761u << 20; };
