@@ -53,6 +53,10 @@ if git grep -nE '\b(system|popen|execlp?|execle) *\(' -- controller include exam
     breach "no shell and no variadic exec in what is shipped: posix_spawn or execv with a vector"
 fi
 
+for file in $(git grep -nI '^#!' | sed -n 's/:1:#!.*//p'); do
+    [ -x "$file" ] || breach "$file names its interpreter and is not executable"
+done
+
 unformatted=$(git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run 2>&1 | grep -oE '^[^ :]+\.[ch]pp' | sort -u || true)
 [ -z "$unformatted" ] || breach "not formatted (./dev fmt):"$'\n'"$unformatted"
 shellcheck dev .ci/run tests/lint/lint.sh tests/progrun/both_clangs.sh tests/sanitize/build.sh tests/sanitize/sanitize.sh deploy/debian/postinst deploy/debian/postrm deploy/debian/prerm \
