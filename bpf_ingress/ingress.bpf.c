@@ -57,7 +57,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	if (controller_lost(control, t, clock))
 		return SLUICE_PASS_BYPASS;
 	if (bpf_redirect_map(&sl_devmap, q.port, 0) != XDP_REDIRECT)
-		return SLUICE_PASS_NOT_OURS;
+		return SLUICE_PASS_OUT_OF_SERVICE;
 	q.class_id = classify(t, row, p);
 	set_flow(t, p, &q);
 	q.wire = sluice_wire_bytes(rows.port, p->length);

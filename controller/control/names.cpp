@@ -6,10 +6,10 @@ namespace sluice {
 namespace {
 
 constexpr std::array<std::string_view, SLUICE_OUTCOMES> kOutcomes{
-    "forward",        "mark",           "drop_codel",     "drop_limit",   "drop_ring",      "spill",
-    "reroute",        "trim",           "bounce",         "pass_non_ip",  "pass_malformed", "pass_vlan",
-    "pass_pppoe",     "pass_multicast", "pass_otherhost", "pass_options", "pass_ttl",       "pass_local",
-    "pass_neighbour", "pass_mtu",       "pass_not_ours",  "pass_bypass"};
+    "forward",        "mark",           "drop_codel",     "drop_limit",   "drop_ring",          "spill",
+    "reroute",        "trim",           "bounce",         "pass_non_ip",  "pass_malformed",     "pass_vlan",
+    "pass_pppoe",     "pass_multicast", "pass_otherhost", "pass_options", "pass_ttl",           "pass_local",
+    "pass_neighbour", "pass_mtu",       "pass_not_ours",  "pass_bypass",  "pass_out_of_service"};
 constexpr std::array<std::string_view, SLUICE_WOULDS> kWoulds{
     "would_mark",    "would_drop_codel", "would_drop_limit", "would_spill",
     "would_reroute", "would_trim",       "would_bounce"};

@@ -1,8 +1,10 @@
 #include "dataplane/facts.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "dataplane/port_readers.hpp"
+#include "dataplane/transmit_probe.hpp"
 
 namespace sluice {
 namespace {
@@ -21,6 +23,25 @@ void keep_reader(PortFacts &facts, const PortFacts &before) {
     facts.reader = SLUICE_READER_NONE;
     facts.trust = SLUICE_TRUST_NONE;
     facts.reader_note = "the ring of driver " + facts.dev.driver + " is read after the next reload";
+}
+
+bool is_target(const Policy &policy, const Port &port) {
+    return std::any_of(policy.transitions.begin(), policy.transitions.end(),
+                       [&](const Transition &t) { return t.to == port.name; });
+}
+
+// Where nobody says whether the port takes redirected frames, it is tried. The peer of a veth may change its
+// mind without a word to anybody: that is tried each time.
+void try_transmit(PortFacts &facts, const PortFacts *before) {
+    Preflight &p = facts.preflight;
+    if (p.xmit != Ability::unknown || !facts.dev.up || !facts.dev.carrier)
+        return;
+    const bool known = before && !before->missing && before->dev.ifindex == facts.dev.ifindex &&
+                       before->dev.carrier && before->preflight.xmit == Ability::yes;
+    if (known && facts.dev.driver != "veth")
+        p.xmit = Ability::yes;
+    else if (const auto taken = takes_redirected_frame(facts.dev))
+        p.xmit = *taken ? Ability::yes : Ability::no;
 }
 
 PortFacts without_device(const Port &port, const PortFacts *known) {
@@ -56,6 +77,8 @@ Result<std::vector<PortFacts>> query_ports(const Policy &policy, const std::vect
         facts.missing = false;
         facts.dev = **dev;
         facts.preflight = preflight(facts.dev);
+        if (is_target(policy, port))
+            try_transmit(facts, before);
         if (before)
             keep_reader(facts, *before);
         else

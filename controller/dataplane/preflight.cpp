@@ -88,9 +88,8 @@ std::vector<Finding> transmit_findings(const Preflight &p) {
         found.push_back({p.dev.name + " takes redirected frames only while an XDP program is attached to it",
                          "sluiced attaches one that passes every frame", false});
     if (p.xmit == Ability::unknown)
-        found.push_back(
-            {"this kernel does not say whether " + p.dev.name + " takes redirected frames",
-             "kernel 6.3 or later says it; until then see what arrives: sluicectl status --ledger", false});
+        found.push_back({"this kernel does not say whether " + p.dev.name + " takes redirected frames",
+                         "kernel 6.3 or later says it; sluiced tries it with a frame of its own", false});
     if (!p.reader_note.empty())
         found.push_back({p.reader_note, "give the port a `rate`", false});
     if (!p.dev.up)

@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define SLUICE_ABI_VERSION 2
+#define SLUICE_ABI_VERSION 3
 
 #define SLUICE_MAX_PORTS 16       /* ports of a policy */
 #define SLUICE_MOST_CLASSES 16384 /* classes of one generation, tenants times classes; class_id is 16 bits */
@@ -63,6 +63,7 @@ enum sluice_outcome {
 	SLUICE_PASS_MTU,       /* too big for the egress: the kernel fragments or sends ICMP */
 	SLUICE_PASS_NOT_OURS,  /* the route leaves by an interface that no transition names */
 	SLUICE_PASS_BYPASS,    /* controller lost and the policy says bypass */
+	SLUICE_PASS_OUT_OF_SERVICE, /* the egress port takes no frames now: it has no entry in the devmap */
 	SLUICE_OUTCOMES
 };
 
@@ -265,7 +266,7 @@ struct sluice_port_count {
 	__u64 received_bytes;                /* frame bytes, as the device counts them */
 	__u64 outcome[SLUICE_OUTCOMES];      /* of the frames received here: their sum is received_packets */
 } SLUICE_ALIGNED;
-SLUICE_SIZE(sluice_port_count, 192);
+SLUICE_SIZE(sluice_port_count, 256);
 
 /* Per CPU and egress port. Writers: ingress and the egress hooks, on that CPU, never at the same time. */
 struct sluice_tx {

@@ -1,7 +1,6 @@
 """The world moves under a running daemon: links go down, vanish, come back, change names and abilities."""
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -11,6 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
+from control_client import ControlClient
 from lab import SYSCTLS, find_binary
 from lab_case import BIN_DIR
 from netns import Process, enter_private_mounts, ip_batch, run
@@ -69,8 +69,11 @@ class World(unittest.TestCase):
         self.daemon.wait_ready(30)
 
     def status(self) -> dict:
-        return json.loads(run(["curl", "-s", "--unix-socket", str(self.control), "http://x/api/v1/status"],
-                              self.router))
+        client = ControlClient(self.control)
+        try:
+            return client.get("/api/v1/status")[1]
+        finally:
+            client.close()
 
     def wan(self) -> dict:
         return next(p for p in self.status()["ports"] if p["name"] == "wan")
@@ -105,9 +108,6 @@ class World(unittest.TestCase):
     def test_a_peer_without_gro_loses_nothing_in_silence(self) -> None:
         self.gro("off")
         self.start()
-        features = run([find_binary(BIN_DIR, "sluicectl"), "features", "wan0", "-o", "json"], self.router)
-        if not json.loads(features)["kernel"]["xdp_features"]:
-            self.skipTest("kernel lacks netlink family netdev (6.3)")
         self.until_health(r"wan0 takes no redirected frames.*gro on")
         self.assert_by_the_kernel()
         self.gro("on")

@@ -42,6 +42,7 @@ bool is_routers_only(uint32_t verdict) {
     case SLUICE_PASS_TTL:
     case SLUICE_PASS_LOCAL:
     case SLUICE_PASS_NEIGHBOUR:
+    case SLUICE_PASS_NOT_OURS:
         return true;
     default:
         return false;

@@ -37,7 +37,7 @@ class Outcome : public testing::TestWithParam<Way> {
         ASSERT_EQ(world->maps().ports[kWan].reader, way.reader);
     }
     void cover(const Cell &cell) {
-        const auto recipe = scene(cell.verdict, cell.spec(), cell.xconnect);
+        const auto recipe = scene(cell.verdict, cell.spec());
         ASSERT_TRUE(recipe) << "nobody has said how this comes about";
         play(*world, cell.verdict, *recipe, cell.xconnect);
         if (outcome_of(cell.verdict) <= SLUICE_MARK)

@@ -96,12 +96,7 @@ std::optional<Scene> class_scene(uint32_t verdict, const FrameSpec &spec) {
     }
 }
 
-// A wire knows no routes: there the entry of the devmap is what can be missing.
-Scene not_ours(Scene s, bool xconnect) {
-    if (!xconnect) {
-        s.spec.dst = s.spec.family == 4 ? "10.3.0.2" : "fd03::2";
-        return s;
-    }
+Scene out_of_service(Scene s) {
     s.before = [](World &w, const Frame &) { w.delete_devmap_entry(kWan); };
     s.after = [](World &w) { w.restore_devmap_entry(kWan); };
     return s;
@@ -116,7 +111,7 @@ Scene bypassed(Scene s) {
     return s;
 }
 
-std::optional<Scene> pass_scene(uint32_t outcome, const FrameSpec &spec, bool xconnect) {
+std::optional<Scene> pass_scene(uint32_t outcome, const FrameSpec &spec) {
     Scene s{spec};
     switch (outcome) {
     case SLUICE_PASS_NON_IP:
@@ -148,7 +143,10 @@ std::optional<Scene> pass_scene(uint32_t outcome, const FrameSpec &spec, bool xc
         s.spec.payload = kSlowMtu;
         return s;
     case SLUICE_PASS_NOT_OURS:
-        return not_ours(s, xconnect);
+        s.spec.dst = spec.family == 4 ? "10.3.0.2" : "fd03::2";
+        return s;
+    case SLUICE_PASS_OUT_OF_SERVICE:
+        return out_of_service(s);
     case SLUICE_PASS_BYPASS:
         return bypassed(s);
     default:
@@ -164,9 +162,9 @@ Frame Scene::frame() const {
     return f;
 }
 
-std::optional<Scene> scene(uint32_t verdict, const FrameSpec &spec, bool xconnect) {
+std::optional<Scene> scene(uint32_t verdict, const FrameSpec &spec) {
     const bool of_class = verdict < SLUICE_CLASS_OUTCOMES || is_would(verdict);
-    return of_class ? class_scene(verdict, spec) : pass_scene(verdict, spec, xconnect);
+    return of_class ? class_scene(verdict, spec) : pass_scene(verdict, spec);
 }
 
 void play(World &world, uint32_t verdict, const Scene &s, bool xconnect) {

@@ -33,7 +33,7 @@ struct Scene {
 };
 
 // Empty when nobody has said yet how the verdict comes about.
-std::optional<Scene> scene(uint32_t verdict, const FrameSpec &spec, bool xconnect);
+std::optional<Scene> scene(uint32_t verdict, const FrameSpec &spec);
 
 // Runs the frame of `s` once: XDP verdict, bytes, checksum, and every counter of ingress.
 void play(World &world, uint32_t verdict, const Scene &s, bool xconnect);

@@ -2,6 +2,8 @@
 // Occupancy, size and bytes are exact, the sojourn is the age of the head; both hooks.
 #include "world.hpp"
 
+#include "dataplane/transmit_probe.hpp"
+
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
@@ -348,6 +350,28 @@ TEST_P(VirtioRing, OccupancySizeAndBytesAreExact) {
     }
     EXPECT_EQ(sent(), in);
     EXPECT_EQ(ring().foreign, 0u);
+}
+
+// What sluiced does where the kernel does not say who takes redirected frames.
+TEST(TransmitProbe, AFrameTellsWhoTakesFrames) {
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+    ASSERT_TRUE(shell("ip link add v type veth peer name peer; ip link set v up; ip link set peer up;"
+                      "ethtool -K peer gro off; ip tuntap add tap mode tap; ip link set tap up"));
+    const auto takes = [](const char *name) {
+        const auto dev = find_netdev(name);
+        EXPECT_TRUE(dev && *dev) << name;
+        const auto taken = takes_redirected_frame(**dev);
+        EXPECT_TRUE(taken) << name << ": " << to_string(taken.error());
+        return taken && *taken;
+    };
+    EXPECT_FALSE(takes("v")) << "its peer has neither GRO nor an XDP program";
+    EXPECT_FALSE(takes("tap")) << "nobody has opened it";
+    EXPECT_FALSE(takes("lo")) << "its driver cannot";
+    ASSERT_TRUE(shell("ethtool -K peer gro on"));
+    EXPECT_TRUE(takes("v"));
+    EXPECT_TRUE(takes("v")) << "and again";
+    ASSERT_TRUE(shell("ethtool -K peer gro off"));
+    EXPECT_FALSE(takes("v"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Hooks, VirtioRing, testing::Values(Hook::tracepoint, Hook::devmap),

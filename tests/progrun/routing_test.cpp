@@ -100,7 +100,7 @@ TEST_F(Routing, EthernetPaddingIsNotMalformed) {
 
 TEST_F(Routing, ADevmapEntryThatIsGone) {
     world->delete_devmap_entry(kWan);
-    expect(SLUICE_PASS_NOT_OURS, {});
+    expect(SLUICE_PASS_OUT_OF_SERVICE, {});
     world->restore_devmap_entry(kWan);
 }
 
