@@ -1,6 +1,7 @@
 """docs/reliability.md names tests that exist."""
 from __future__ import annotations
 
+import difflib
 import re
 import unittest
 from pathlib import Path
@@ -36,7 +37,8 @@ class Page(unittest.TestCase):
             named = re.findall(r"`([\w.]+)`", row[2])
             self.assertTrue(named, row)
             for name in named:
-                self.assertIn(name, existing, f"{row[0].strip()}: {PAGE.name} names a test that is not there")
+                self.assertTrue(name in existing, f"{row[0].strip()}: {PAGE.name} names {name}, which is not there; "
+                                                      f"perhaps {difflib.get_close_matches(name, existing, 2, 0.5)}")
 
     def test_the_check_can_fail(self) -> None:
         self.assertNotIn("Routing.NoSuchCase", cases())
