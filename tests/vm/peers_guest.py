@@ -13,11 +13,12 @@ sys.path.insert(0, str(REPOSITORY / "tests/lab"))
 from lab import Lab, exit_on_signals  # noqa: E402
 from netns import LabError, run  # noqa: E402
 from scene import Scene, measure  # noqa: E402
-from treatments import Kernel, Raw, Sluice, Treatment, rate_bits  # noqa: E402
+from treatments import Kernel, Policer, Raw, Sluice, Treatment, rate_bits  # noqa: E402
 
 SCENES = {scene.name: scene for scene in (
     Scene("4 TCP"), Scene("16 TCP", flows=16), Scene("64 TCP", flows=64), Scene("UDP flood", flood_ratio=3),
-    Scene("rate halves", step=0.5, policy_rate=False), Scene("1 TCP, RTT 100 ms", flows=1, rtt_ms=100),
+    Scene("rate halves", step=0.5, policy_rate=False), Scene("rate doubles", step=2, policy_rate=False),
+    Scene("1 TCP, RTT 100 ms", flows=1, rtt_ms=100),
     Scene("cubic, reno, bbr", flows=12, congestion_controls=["cubic", "reno", "bbr"]))}
 KEYS = ("goodput_mbit", "utilisation", "jain", "delay_ms_p50", "delay_ms_p99", "delay_ms_max", "probe_rtt_ms_p50", "probe_rtt_ms_p99",
         "probe_loss", "tcp_share", "unexplained")
@@ -51,6 +52,7 @@ def peers(scene: Scene) -> dict[str, Treatment]:
         "kernel, htb + fq_codel": Queue(rate, lines=[*HTB, "qdisc add dev DEV parent 1:10 fq_codel"]),
         "kernel, cake": Queue(rate, lines=["qdisc add dev DEV root cake bandwidth RATE besteffort flows overhead 24 mpu 84"]),
         "kernel, htb + pfifo 100": Queue(rate, lines=[*HTB, "qdisc add dev DEV parent 1:10 pfifo limit 100"]),
+        "policer in XDP, 10 ms": Policer(f"{int(rate_bits(rate) * Kernel.share)}bit"),
         "plain redirect": Raw(),
         "kernel, fq_codel": Queue(rate, lines=["qdisc add dev DEV root fq_codel"]),
         "kernel, ring only": Queue(rate),
