@@ -20,7 +20,8 @@ constexpr double kIdle = 0.7;       // of the window
 constexpr double kProof_s = 0.005;  // an empty ring ahead of the phantom queue for so long is no accident...
 constexpr double kProofFrames = 2;  // ... when it is ahead by more than these
 constexpr double kProbeStep = 0.02, kLargestProbe = 0.25;
-constexpr double kRelax = 0.01; // per window, back towards a rate that the policy gives
+constexpr double kRelax = 0.01;     // per window, back towards a rate that the policy gives...
+constexpr double kNearPolicy = 0.9; // ... which is not far from there
 
 double ring_target(const CapacityState &s, const CapacityConfig &config, const RingObservation &ring) {
     const double frame_s = config.mtu_bytes / s.capacity_bytes_per_s;
@@ -81,7 +82,7 @@ void raise(CapacityState &s, const CapacityConfig &config, double factor) {
 // The link turned out to take more. Small steps first, larger ones if they do not help, and nothing that
 // waits in the phantom queue is real.
 void speed_up(CapacityState &s, const CapacityConfig &config, double least_factor) {
-    if (config.policy_bytes_per_s && s.capacity_bytes_per_s >= *config.policy_bytes_per_s)
+    if (s.capacity_bytes_per_s >= kNearPolicy * config.policy_bytes_per_s.value_or(INFINITY))
         return;
     const double step = std::min(kLargestProbe, kProbeStep * std::exp2(s.probes++));
     raise(s, config, std::max(1 + step, least_factor));

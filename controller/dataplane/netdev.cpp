@@ -7,63 +7,10 @@
 #include <net/if.h>
 
 #include "dataplane/ethtool.hpp"
-#include "dataplane/netlink.hpp"
+#include "dataplane/netlink_messages.hpp"
 
 namespace sluice {
 namespace {
-
-constexpr uint32_t kLowerUp = 1 << 16; // IFF_LOWER_UP of linux/if.h, which net/if.h does not go with
-
-uint32_t xdp_prog_of(const nlattr *xdp) {
-    uint32_t id = 0;
-    for_each_nested(xdp, [&](const nlattr *attr) {
-        if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
-            id = mnl_attr_get_u32(attr);
-    });
-    return id;
-}
-
-std::string kind_of(const nlattr *info) {
-    std::string kind;
-    for_each_nested(info, [&](const nlattr *attr) {
-        if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-            kind = mnl_attr_get_str(attr);
-    });
-    return kind;
-}
-
-void read_attribute(Netdev &dev, const nlattr *attr) {
-    switch (mnl_attr_get_type(attr)) {
-    case IFLA_IFNAME:
-        dev.name = mnl_attr_get_str(attr);
-        break;
-    case IFLA_MTU:
-        dev.mtu = mnl_attr_get_u32(attr);
-        break;
-    case IFLA_ADDRESS:
-        std::copy_n(static_cast<const uint8_t *>(mnl_attr_get_payload(attr)),
-                    std::min<size_t>(mnl_attr_get_payload_len(attr), dev.mac.size()), dev.mac.begin());
-        break;
-    case IFLA_LINKINFO:
-        dev.kind = kind_of(attr);
-        break;
-    case IFLA_XDP:
-        dev.xdp_prog = xdp_prog_of(attr);
-        break;
-    default:
-        break;
-    }
-}
-
-Netdev netdev_of(const nlmsghdr *message) {
-    const auto *link = static_cast<const ifinfomsg *>(mnl_nlmsg_get_payload(message));
-    Netdev dev;
-    dev.ifindex = static_cast<uint32_t>(link->ifi_index);
-    dev.up = (link->ifi_flags & IFF_UP) != 0;
-    dev.carrier = (link->ifi_flags & kLowerUp) != 0;
-    for_each_attribute(message, sizeof(*link), [&](const nlattr *attr) { read_attribute(dev, attr); });
-    return dev;
-}
 
 NetlinkRequest link_request(uint16_t flags) {
     return {RTM_GETLINK, flags};

@@ -1,10 +1,13 @@
 // One netlink socket (libmnl): questions with their answers, and notifications.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <libmnl/libmnl.h>
@@ -73,6 +76,26 @@ template <class Visit> void for_each_nested(const nlattr *nest, Visit visit) {
          mnl_attr_ok(attr, static_cast<int>(end - reinterpret_cast<const char *>(attr)));
          attr = mnl_attr_next(attr))
         visit(attr);
+}
+
+// What an attribute holds, whatever its length: the kernel that runs may know another structure than the one
+// we were built with. What is missing is zero, and a text ends with the attribute.
+template <class T> T value_of(const nlattr *attr) {
+    T out{};
+    std::memcpy(&out, mnl_attr_get_payload(attr),
+                std::min<size_t>(mnl_attr_get_payload_len(attr), sizeof(out)));
+    return out;
+}
+inline std::string text_of(const nlattr *attr) {
+    const auto *text = static_cast<const char *>(mnl_attr_get_payload(attr));
+    return {text, strnlen(text, mnl_attr_get_payload_len(attr))};
+}
+// The header of a family behind that of the message.
+template <class T> T header_of(const nlmsghdr *message) {
+    T out{};
+    std::memcpy(&out, mnl_nlmsg_get_payload(message),
+                std::min(mnl_nlmsg_get_payload_len(message), sizeof(out)));
+    return out;
 }
 
 } // namespace sluice

@@ -19,7 +19,7 @@ namespace sluice {
 class SpillPath {
   public:
     struct State {
-        SpillQdiscStats stats;
+        QdiscStats stats;
         uint64_t drops = 0; // counter
         uint64_t bytes_per_s = 0;
         std::string trouble; // what the last request failed with; empty when all is well

@@ -1,12 +1,10 @@
 #include "dataplane/spill_qdisc.hpp"
 
-#include <linux/gen_stats.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -24,26 +22,6 @@ void address(NetlinkRequest &request, const SpillQdisc::Config &config, uint32_t
     tc->tcm_ifindex = static_cast<int>(config.ifindex);
     tc->tcm_parent = parent;
     tc->tcm_handle = handle;
-}
-
-// The kernel's structure may be shorter or longer than the one we were built with.
-template <class T> T payload(const nlattr *a) {
-    T out{};
-    std::memcpy(&out, mnl_attr_get_payload(a), std::min<size_t>(mnl_attr_get_payload_len(a), sizeof(out)));
-    return out;
-}
-
-void read_stats(const nlattr *a, SpillQdiscStats &out) {
-    if (mnl_attr_get_type(a) == TCA_STATS_BASIC) {
-        const auto basic = payload<gnet_stats_basic>(a);
-        out.sent_bytes = basic.bytes;
-        out.sent_packets = basic.packets;
-    } else if (mnl_attr_get_type(a) == TCA_STATS_QUEUE) {
-        const auto queue = payload<gnet_stats_queue>(a);
-        out.waiting_packets = queue.qlen;
-        out.waiting_bytes = queue.backlog;
-        out.drops = queue.drops;
-    }
 }
 
 } // namespace
@@ -74,22 +52,15 @@ Result<> SpillQdisc::talk(NetlinkRequest &request, const Netlink::OnMessage &on_
     return {};
 }
 
-Result<SpillQdisc::Root> SpillQdisc::root() {
-    Root found; // before Linux 6.8 only an echo answers who asks
+Result<RootQdisc> SpillQdisc::root() {
+    RootQdisc found; // before Linux 6.8 only an echo answers who asks
     NetlinkRequest ask(RTM_GETQDISC, NLM_F_ECHO);
     address(ask, config_, TC_H_ROOT, 0);
     auto asked = talk(
         ask,
         [&](const nlmsghdr *reply) {
-            if (reply->nlmsg_type != RTM_NEWQDISC)
-                return;
-            found.handle = static_cast<const tcmsg *>(mnl_nlmsg_get_payload(reply))->tcm_handle;
-            for_each_attribute(reply, sizeof(tcmsg), [&](const nlattr *a) {
-                if (mnl_attr_get_type(a) == TCA_KIND)
-                    found.kind = mnl_attr_get_str(a);
-                else if (mnl_attr_get_type(a) == TCA_STATS2)
-                    for_each_nested(a, [&](const nlattr *stats) { read_stats(stats, found.stats); });
-            });
+            if (reply->nlmsg_type == RTM_NEWQDISC)
+                found = qdisc_of(reply);
         },
         "ask for the root qdisc");
     if (!asked)
@@ -178,7 +149,7 @@ Result<> SpillQdisc::set_rate(uint64_t bytes_per_s) {
     return shape(bytes_per_s, 0);
 }
 
-Result<SpillQdiscStats> SpillQdisc::stats() {
+Result<QdiscStats> SpillQdisc::stats() {
     const auto now = root();
     if (!now)
         return tl::unexpected(now.error());

@@ -6,16 +6,10 @@
 #include <string>
 
 #include "core/result.hpp"
-#include "dataplane/netlink.hpp"
+#include "dataplane/netlink_messages.hpp"
 #include "policy/policy.hpp"
 
 namespace sluice {
-
-struct SpillQdiscStats {
-    uint32_t waiting_packets = 0, waiting_bytes = 0;
-    uint64_t sent_packets = 0, sent_bytes = 0; // counters
-    uint32_t drops = 0;                        // counter, of 32 bits in the kernel
-};
 
 class SpillQdisc {
   public:
@@ -39,18 +33,12 @@ class SpillQdisc {
     static Result<> remove_left(uint32_t ifindex, const std::string &device);
 
     Result<> set_rate(uint64_t bytes_per_s);
-    Result<SpillQdiscStats> stats();
+    Result<QdiscStats> stats();
 
   private:
-    struct Root {
-        uint32_t handle = 0; // 0: the kernel's default
-        std::string kind;
-        SpillQdiscStats stats;
-    };
-
     SpillQdisc(Config config, Netlink netlink) : config_(std::move(config)), netlink_(std::move(netlink)) {}
     static Result<SpillQdisc> open(const Config &config);
-    Result<Root> root();
+    Result<RootQdisc> root();
     Result<> shape(uint64_t bytes_per_s, uint16_t flags);
     Result<> add_queue();
     Result<> remove();

@@ -23,23 +23,6 @@ int left_ms(Clock::time_point until) {
     return static_cast<int>(left < 0 ? 0 : left + 1);
 }
 
-// RTM_*LINK: by index, or by name where the device is new. RTM_*QDISC: by index.
-bool concerns(const nlmsghdr *m, const WatchedDevices &watched) {
-    if (m->nlmsg_type == RTM_NEWQDISC || m->nlmsg_type == RTM_DELQDISC) {
-        const auto *qdisc = static_cast<const tcmsg *>(mnl_nlmsg_get_payload(m));
-        return watched.ifindexes.contains(static_cast<uint32_t>(qdisc->tcm_ifindex));
-    }
-    if (m->nlmsg_type != RTM_NEWLINK && m->nlmsg_type != RTM_DELLINK)
-        return false;
-    const auto *link = static_cast<const ifinfomsg *>(mnl_nlmsg_get_payload(m));
-    bool named = watched.ifindexes.contains(static_cast<uint32_t>(link->ifi_index));
-    for_each_attribute(m, sizeof(*link), [&](const nlattr *attr) {
-        if (mnl_attr_get_type(attr) == IFLA_IFNAME)
-            named = named || watched.names.contains(mnl_attr_get_str(attr));
-    });
-    return named;
-}
-
 // Settings of any device: the two families put the index at different places, and such changes are rare.
 std::optional<Netlink> listen_to_features() {
     auto netlink = Netlink::open(NETLINK_GENERIC);

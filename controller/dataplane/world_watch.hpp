@@ -5,19 +5,11 @@
 
 #include <functional>
 #include <optional>
-#include <set>
 #include <stop_token>
-#include <string>
 
-#include "dataplane/netlink.hpp"
+#include "dataplane/netlink_messages.hpp"
 
 namespace sluice {
-
-// Devices whose changes matter; of the others there may be thousands.
-struct WatchedDevices {
-    std::set<uint32_t> ifindexes;
-    std::set<std::string> names;
-};
 
 class WorldWatch {
   public:

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "core/result.hpp"
-#include "dataplane/netlink.hpp"
+#include "dataplane/netlink_messages.hpp"
 
 namespace sluice {
 
@@ -23,11 +23,6 @@ enum XdpFeature : uint64_t {
 // None: the kernel has no such family (before 6.3), or the device is gone.
 Result<std::optional<uint64_t>> xdp_features(uint32_t ifindex);
 
-// A generic netlink family of the running kernel: its id, and one of its multicast groups (0: not there).
-struct GenericFamily {
-    uint16_t id = 0;
-    uint32_t group = 0;
-};
 // None: the kernel does not know it.
 Result<std::optional<GenericFamily>> generic_family(Netlink &netlink, const char *name, const char *group);
 

@@ -38,7 +38,9 @@ def svg(report):
 
 def main():
     source = pathlib.Path(sys.argv[1])
-    source.with_suffix(".svg").write_text(svg(json.loads(source.read_text())))
+    picture = source.with_suffix(".svg")
+    picture.write_text(svg(json.loads(source.read_text())))
+    print(f"picture: {picture}")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ TARGETS = {
     "json": Target(20_000, 4096),
     "server": Target(400, 4096),
     "frame": Target(60_000, 2048),
+    "netlink": Target(60_000, 2048),
 }
 
 
