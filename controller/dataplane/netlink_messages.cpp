@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-constexpr uint32_t kLowerUp = 1 << 16; // IFF_LOWER_UP of linux/if.h, which net/if.h does not go with
+constexpr uint32_t kLowerUp = 1 << 16;  // IFF_LOWER_UP of linux/if.h, which net/if.h does not go with
 constexpr uint16_t kDevXdpFeatures = 3; // NETDEV_A_DEV_XDP_FEATURES
 
 uint32_t xdp_prog_of(const nlattr *xdp) {

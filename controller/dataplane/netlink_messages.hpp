@@ -1,5 +1,5 @@
-// What the kernel's messages say, told apart from asking for them: pure functions of one message, which take any
-// bytes that a message can hold (tests/fuzz/netlink_fuzz.cpp).
+// What the kernel's messages say, told apart from asking for them: pure functions of one message, which take
+// any bytes that a message can hold (tests/fuzz/netlink_fuzz.cpp).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Datagrams of the kernel, read as all that they might be: no reader looks behind a message, and texts are within what came.
+// Datagrams of the kernel, read as all that they might be: no reader looks behind a message, and texts are
+// within what came.
 #include "dataplane/netlink_messages.hpp"
 #include "fuzz.hpp"
 
@@ -21,16 +22,19 @@ void read(const nlmsghdr *message) {
     fuzz::require(has_attribute || (!xdp_features_of(message) && !family.group && !dev.xdp_prog),
                   "what no attribute says is not known");
     fuzz::require(!concerns(message, {}), "who watches nothing is not concerned");
-    fuzz::require(!concerns(message, kWatched) || room > sizeof(nlmsghdr), "an empty message concerns nobody");
+    fuzz::require(!concerns(message, kWatched) || room > sizeof(nlmsghdr),
+                  "an empty message concerns nobody");
 }
 
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    std::vector<char> datagram(data, data + size); // of its own: the sanitizer guards its end, and it is aligned
+    std::vector<char> datagram(data,
+                               data + size); // of its own: the sanitizer guards its end, and it is aligned
     int left = static_cast<int>(size);
-    for (const auto *m = reinterpret_cast<const nlmsghdr *>(datagram.data()); mnl_nlmsg_ok(m, left);
-         m = mnl_nlmsg_next(m, &left))
+    // libmnl takes a length of 2 GiB or more for a negative one; the kernel's datagrams are far below.
+    for (const auto *m = reinterpret_cast<const nlmsghdr *>(datagram.data());
+         mnl_nlmsg_ok(m, left) && m->nlmsg_len <= size; m = mnl_nlmsg_next(m, &left))
         read(m);
     return 0;
 }
