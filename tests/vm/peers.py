@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same link and traffic under sluice and under what the kernel has, each scene in a guest with virtual time:
 
-    peers.py [--kernel 6.1] [--scene NAME...] [--seconds 8] [--jobs 2] [--quick] [--json FILE]
+    peers.py [--kernel 6.1] [--scene NAME...] [--peer NAME...] [--seconds 8] [--jobs 2] [--quick] [--json FILE]
 
 prints a table. It takes some minutes per scene; how busy the machine is cannot be seen in the figures.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +31,7 @@ def scenes() -> list[str]:
     return re.findall(r'Scene\("([^"]+)"', text)
 
 
-def run_scene(kernel: str, scene: str, seconds: float) -> list[dict]:
+def run_scene(kernel: str, scene: str, seconds: float, peers: list[str]) -> list[dict]:
     initrd = Initrd()
     initrd.add_system()
     for name in PROGRAMS:
@@ -38,7 +39,8 @@ def run_scene(kernel: str, scene: str, seconds: float) -> list[dict]:
     initrd.add_tree(REPOSITORY / "tests/lab", "sluice/tests/lab", {"__pycache__"})
     initrd.add_file(HERE / "peers_guest.py", "sluice/tests/vm/peers_guest.py")
     guest = Guest(KERNELS / kernel, initrd, MODULES, virtual_time=True)
-    result = guest.run(f"python3 tests/vm/peers_guest.py '{scene}' {seconds}", TIMEOUT_S)
+    words = shlex.join([scene, str(seconds), *peers])
+    result = guest.run(f"python3 tests/vm/peers_guest.py {words}", TIMEOUT_S)
     rows = [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
     if not rows:
         raise GuestError(f"scene {scene} left no figures: {result.output[-2000:]}{result.console[-1000:]}")
@@ -68,6 +70,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", default="6.1")
     parser.add_argument("--scene", action="append", choices=scenes())
+    parser.add_argument("--peer", action="append", default=[], help="only this one, e.g. sluice; default: all")
     parser.add_argument("--seconds", type=float, default=8, help="measured time of each run, virtual")
     parser.add_argument("--jobs", type=int, default=2, help="guests at a time")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
@@ -75,7 +78,7 @@ def main() -> int:
     args = parser.parse_args()
     names = args.scene or (list(QUICK) if args.quick else scenes())
     with ThreadPoolExecutor(args.jobs) as pool:
-        rows = sum(pool.map(lambda name: run_scene(args.kernel, name, args.seconds), names), [])
+        rows = sum(pool.map(lambda name: run_scene(args.kernel, name, args.seconds, args.peer), names), [])
     print(table(rows))
     if args.json:
         args.json.write_text(json.dumps({"kernel": args.kernel, "rows": rows}, indent=1))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Inside a guest: one scene of the lab under each peer, figures as JSON lines: `peers_guest.py SCENE SECONDS`."""
+"""Inside a guest: one scene of the lab under each peer, figures as JSON lines: `peers_guest.py SCENE SECONDS [PEER...]`."""
 from __future__ import annotations
 
 import json
@@ -63,7 +63,10 @@ def main() -> int:
     scene, exit_code = SCENES[sys.argv[1]], 0
     scene.seconds = float(sys.argv[2])
     exit_on_signals()
+    wanted = sys.argv[3:]
     for name, treatment in peers(scene).items():
+        if wanted and name not in wanted:
+            continue
         try:
             result = measure(scene, treatment, REPOSITORY / "build")
             row = {key: result[key] for key in KEYS} | {"base_rtt_ms": scene.rtt_ms}
