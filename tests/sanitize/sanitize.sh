@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # sanitize.sh address|thread DIR: everything in user space under sanitizers: unit tests, the programs' tests, and the
-# daemon itself on real traffic, with reloads. Root. Minutes; CI runs the unit tests of it (tests/sanitize/CMakeLists.txt).
+# daemon itself on real traffic, with reloads. Root. Minutes; CI runs the fuzz targets (tests/sanitize/CMakeLists.txt).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 kind=$1 dir=$2

@@ -259,7 +259,7 @@ TEST_F(ApiServer, AThousandHalfRequestsOnTheControlSocketDoNotBlockOthers) {
 TEST_F(ApiServer, TakesALargePolicyFromRootAndFromNobodyElse) {
     if (geteuid() != root)
         GTEST_SKIP() << "skipped: needs root";
-    size_t got = 0;
+    std::atomic<size_t> got = 0; // written by a thread of the server
     Handlers h = handlers();
     h.apply = [&](const ApplyRequest &request) {
         got = request.bytes.text.size();

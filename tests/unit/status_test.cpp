@@ -1,6 +1,7 @@
 // What sluicectl prints and returns: units as tc prints them, lines in tc's order, stable exit codes.
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -282,10 +283,10 @@ TEST_F(Commands, ApplySendsThePolicyWithWhatItNames) {
     const std::string text = "version: 1\nports: {a: {device: x}, b: {device: y}}\n"
                              "transitions: [{from: a, to: b, tenants: {by: dst, file: tenants.csv}}]\n";
     const auto policy = file("policy.yaml", text);
-    ApplyRequest got;
+    std::promise<ApplyRequest> sent; // by a thread of the server
     Handlers h;
     h.apply = [&](ApplyRequest request) {
-        got = std::move(request);
+        sent.set_value(std::move(request));
         return ReloadOutcome{ReloadStatus::applied, 6, {}, {}, 1'700'000'000.0};
     };
     h.confirm = [] {
@@ -295,6 +296,7 @@ TEST_F(Commands, ApplySendsThePolicyWithWhatItNames) {
     server = std::make_unique<Server>(ServerOptions{"", context.control_socket}, h);
     ASSERT_TRUE(server->start());
     EXPECT_EQ(run_apply(context, {policy, "90s"}), ExitCode::ok) << err.str();
+    const ApplyRequest got = sent.get_future().get();
     EXPECT_EQ(got.bytes.text, text);
     EXPECT_EQ(got.bytes.file, policy);
     ASSERT_EQ(got.bytes.tenant_files.size(), 1u);
