@@ -1,6 +1,7 @@
 // Seeded random and mutated frames: no abort, no wrong checksum, and every frame in exactly one counted
 // outcome.
 #include "limits.hpp"
+#include "ways.hpp"
 #include "world.hpp"
 
 #include <algorithm>
@@ -220,6 +221,62 @@ TEST_P(Fuzz, EveryFrameEndsInOneOutcome) {
     EXPECT_GT(verdicts[kRedirect], kFrames / 20);
     EXPECT_GT(verdicts[kPass], kFrames / 100);
 }
+
+struct Leaving {
+    const char *way;
+    uint32_t outcome;
+    bool xconnect;
+};
+
+class FuzzWays : public testing::TestWithParam<Leaving> {};
+
+// The same of frames that must not join the queue and leave another way: cut, answered, or redirected
+// elsewhere, they are as right as they were, and nobody is answered but by `bounce`.
+TEST_P(FuzzWays, EveryFrameEndsInOneOutcome) {
+    constexpr uint32_t kFrames = 6'000, kDetour = 2; // the class of `lte`
+    const auto [way, outcome, xconnect] = GetParam();
+    auto world = World::make({.policy = policy_with(xconnect, std::string("when_full: [") + way + ", drop]"),
+                              .wan = std::string("{device: slow}") + kLte});
+    ASSERT_TRUE(world);
+    tighten(*world);
+    world->share(kDetour).bytes_per_ns *= 2; // there is room on the other port
+    world->share(kDetour).target_bytes = kHuge;
+    set_limits(world->share(kDetour), kHuge, kHuge);
+    std::mt19937 random(4712);
+    const Totals before = world->totals();
+    for (uint32_t i = 0; i < kFrames; i++) {
+        Frame f = build(any_spec(random));
+        if (i % 2)
+            mutate(f, random);
+        const Reply run = world->run(f);
+        const auto said = [&] { return "frame " + std::to_string(i) + ": " + testing::PrintToString(f); };
+        ASSERT_NE(run.verdict, kAborted) << said();
+        if (run.verdict == kRedirect) {
+            ASSERT_LE(run.out.size(), f.size()) << said();
+            ASSERT_EQ(ipv4_checksum_right(run.out), ipv4_checksum_right(f)) << said();
+        } else if (run.verdict == kTx) {
+            ASSERT_EQ(outcome, SLUICE_BOUNCE) << said();
+            ASSERT_TRUE(ipv4_checksum_right(run.out)) << said();
+        } else {
+            ASSERT_EQ(run.out, f) << said();
+        }
+    }
+    const Totals after = world->totals();
+    uint64_t sum = 0;
+    for (uint32_t o = 0; o < SLUICE_OUTCOMES; o++)
+        sum += after.outcome[o] - before.outcome[o];
+    EXPECT_EQ(after.received - before.received, kFrames);
+    EXPECT_EQ(sum, kFrames) << "received = sum of all outcomes";
+    EXPECT_GT(after.outcome[outcome] - before.outcome[outcome], 0u) << "the way was taken";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, FuzzWays,
+    testing::Values(Leaving{"trim", SLUICE_TRIM, false}, Leaving{"trim", SLUICE_TRIM, true},
+                    Leaving{"bounce", SLUICE_BOUNCE, false}, Leaving{"bounce", SLUICE_BOUNCE, true},
+                    Leaving{"reroute", SLUICE_REROUTE, false}, Leaving{"reroute", SLUICE_REROUTE, true},
+                    Leaving{"spill", SLUICE_SPILL, false}),
+    [](const auto &of) { return std::string(of.param.way) + (of.param.xconnect ? "Xconnect" : "Fib"); });
 
 INSTANTIATE_TEST_SUITE_P(Policy, Fuzz, testing::ValuesIn(kCases),
                          [](const auto &of) { return std::string(of.param.name); });
