@@ -99,10 +99,11 @@ class LateLoop(unittest.TestCase):
         cls.runs = {cell.name: simulate(BINARY, cell, "sluice", 1) for cell in FULL if cell.name.startswith("loop-")}
 
     def test_the_delay_is_bounded_by_the_guard_and_the_link_stays_full(self) -> None:
+        """Without ticks the last rates stay, and those may just then have been below the link."""
         for name, run in self.runs.items():
             with self.subTest(name):
                 self.assertLess(run["delay"]["p99_ms"], 30)
-                self.assertGreater(run["utilisation"], 0.97)
+                self.assertGreater(run["utilisation"], 0.9 if "stopped" in name else 0.97)
                 self.assertGreater(run["jain"], 0.9)
 
     def test_it_hands_back_smoothly(self) -> None:

@@ -18,6 +18,7 @@ constexpr double kShortestSpanFrames = 8;
 constexpr double kWindow_s = 0.020; // starvation is judged over this long
 constexpr double kIdle = 0.7;       // of the window
 constexpr double kProof_s = 0.005;  // an empty ring ahead of the phantom queue for so long is no accident...
+constexpr double kProofTicks = 2.5; // ... nor is one look...
 constexpr double kProofFrames = 2;  // ... when it is ahead by more than these
 constexpr double kProbeStep = 0.02, kLargestProbe = 0.25;
 constexpr double kRelax = 0.01;     // per window, back towards a rate that the policy gives...
@@ -101,7 +102,7 @@ void take_proof(CapacityState &s, const CapacityConfig &config, const RingObserv
     }
     s.proof_s += dt_s;
     s.proof_bytes += static_cast<double>(ring.drained_bytes - s.last.drained_bytes);
-    if (s.proof_s < kProof_s)
+    if (s.proof_s < std::max(kProof_s, kProofTicks * dt_s))
         return;
     speed_up(s, config, (s.proof_bytes - config.mtu_bytes) / s.proof_s / s.capacity_bytes_per_s);
     s.proof_s = s.proof_bytes = 0;
