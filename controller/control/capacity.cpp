@@ -15,7 +15,7 @@ constexpr double kStrongestCorrection = 0.6; // of capacity
 constexpr double kHighestHeadroom = 1.01;
 constexpr double kSpan_s = 0.020; // longest span of one drain-rate measurement
 constexpr double kShortestSpanFrames = 8;
-constexpr double kWindow_s = 0.020; // starvation is judged over this long
+constexpr double kWindow_s = 0.020; // idleness is judged over this long
 constexpr double kIdle = 0.7;       // of the window
 constexpr double kProof_s = 0.005;  // an empty ring ahead of the phantom queue for so long is no accident...
 constexpr double kProofTicks = 2.5; // ... nor is one look...
@@ -167,6 +167,7 @@ RingObservation believable(const RingObservation &ring, const RingObservation &l
 void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObservation &observed,
                    Demand demand, double dt_s) {
     const RingObservation ring = believable(observed, s.last);
+    s.caught_up = false;
     if (s.capacity_bytes_per_s == 0 && config.policy_bytes_per_s)
         s.capacity_bytes_per_s = *config.policy_bytes_per_s;
     if (ring.readable) {
@@ -174,7 +175,6 @@ void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObs
                           ring.empties == s.last.empties;
         follow_drain(s, config, ring, busy, dt_s);
         if (s.capacity_bytes_per_s > 0) {
-            s.caught_up = false;
             take_proof(s, config, ring, demand, dt_s);
             const bool idle = !busy && (!ring.shared || ring.occupancy == 0);
             probe(s, config, idle, demand, dt_s);

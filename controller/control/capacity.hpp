@@ -39,7 +39,7 @@ struct CapacityState {
     unsigned measurements = 0;
     // the span in progress in which the link was ahead of the phantom queue
     double proof_s = 0, proof_bytes = 0;
-    bool caught_up = false; // such a span just ended: nothing that waits in the phantom queue is real
+    bool caught_up = false; // in this step, it was seen: nothing that waits in the phantom queue is real
     // the window in progress: of it, classes were refused although the ring ran empty
     double window_s = 0, idle_s = 0;
     bool refused = false;

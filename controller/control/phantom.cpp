@@ -8,7 +8,6 @@ namespace {
 
 constexpr double kArrivalSmoothing_s = 0.02;
 constexpr int kLevelSteps = 64;
-constexpr double kUnbounded = 1e15; // bytes/s
 constexpr double kAllUsed = 0.99;
 
 // Sum of lags above a level, how many there are, and at what rate the sum falls as the level rises.
@@ -114,13 +113,13 @@ void serve(ShareTree &tree, std::span<PhantomClass> classes, std::span<const Pha
     tree.begin();
     for (const auto &in : inputs)
         tree.ask(classes[in.index].node, classes[in.index].backlog_bytes + in.admitted_bytes);
-    const double rate = service.caught_up ? kUnbounded : service.bytes_per_s;
-    tree.divide(rate * dt_s, rate, dt_s);
+    tree.divide(service.bytes_per_s * dt_s, service.bytes_per_s, dt_s);
     for (const auto &in : inputs) {
         PhantomClass &c = classes[in.index];
         if (dt_s > 0)
             c.arrival_bytes_per_s += smoothing * (in.admitted_bytes / dt_s - c.arrival_bytes_per_s);
-        c.backlog_bytes = std::max(0.0, c.backlog_bytes + in.admitted_bytes - tree.given(c.node));
+        const bool gone = service.caught_up && tree.limit(c.node) >= service.bytes_per_s;
+        c.backlog_bytes = gone ? 0 : std::max(0.0, c.backlog_bytes + in.admitted_bytes - tree.given(c.node));
     }
 }
 

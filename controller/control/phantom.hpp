@@ -62,7 +62,7 @@ struct PhantomService {
     double bytes_per_s = 0;
     double dt_s = 0;
     double ring_bytes = 0;  // waiting in the real ring: the phantom backlog is never less
-    bool caught_up = false; // the link has sent all that waited, as far as ceilings allow
+    bool caught_up = false; // the link has sent all that waited; classes with a ceiling keep to it
 };
 
 // Serve the classes that `inputs` names, then find each one's level and the rate at which it will go on.

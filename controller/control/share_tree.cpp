@@ -173,6 +173,10 @@ double ShareTree::given(uint32_t node) const {
     return work_[node].round == round_ ? work_[node].given : 0;
 }
 
+double ShareTree::limit(uint32_t node) const {
+    return work_[node].round == round_ ? work_[node].limit_bytes_per_s : 0;
+}
+
 // What `child` would get of `parent_gets` if it asked for everything; the bounds are those of ShareLevel.
 double ShareTree::one_more(uint32_t parent, uint32_t child, double parent_gets, double around) const {
     const Node &n = nodes_[child];

@@ -55,6 +55,8 @@ class ShareTree {
     // `capacity`.
     void divide(double credit, double capacity_bytes_per_s, double unit_s);
     double given(uint32_t node) const;
+    // bytes/s: the tightest ceiling of a node that asked and of those around it, or the capacity.
+    double limit(uint32_t node) const;
     // What a leaf that asked for little or nothing would have got, had it asked for everything: a lower
     // bound, exact unless others would then get less than they asked for the first time.
     double would_get(uint32_t leaf) const;

@@ -118,6 +118,23 @@ TEST_P(CapacityAtRate, AQueueThatOnlyExistsInThoughtIsNoLimit) {
     EXPECT_GT(caught_up, 0);
 }
 
+// What a look proved is worth one step: a ring that nobody can read any more proves nothing.
+TEST(Capacity, AProofEndsWithTheRing) {
+    ClosedLoop loop(6.25e6);
+    loop.run(3);
+    CapacityState &s = loop.state;
+    RingObservation seen = s.last;
+    seen.occupancy = 0;
+    seen.waiting_bytes = 0;
+    for (int i = 0; i < 100 && !s.caught_up; i++) {
+        seen.drained_bytes += 7 * 1538;
+        capacity_step(s, loop.config, seen, {20 * kFrame, 20 * kFrame, false}, kTick_s);
+    }
+    ASSERT_TRUE(s.caught_up);
+    capacity_step(s, loop.config, {}, {20 * kFrame, 20 * kFrame, false}, kTick_s);
+    EXPECT_FALSE(s.caught_up);
+}
+
 // What a class has waiting for its own ceiling, or loses there, says nothing about the port.
 TEST_P(CapacityAtRate, ACeilingIsNotTheLimitOfThePort) {
     ClosedLoop loop(GetParam());

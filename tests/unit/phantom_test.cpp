@@ -341,7 +341,7 @@ TEST(PhantomStep, ALinkThatCaughtUpLeavesNothingWaiting) {
 TEST(PhantomStep, WhoWaitsForItsCeilingIsKnown) {
     Port port({1, 1}, {1, 1});
     std::vector<ShareTree::Node> nodes(3);
-    nodes[1].ceiling_bytes_per_s = kRate / 4;
+    nodes[1].ceiling_fraction = 0.25;
     port.tree = ShareTree(nodes);
     const auto send = [&port](int first, int second) {
         for (int tick = 0; tick < 100; tick++) {
@@ -358,6 +358,12 @@ TEST(PhantomStep, WhoWaitsForItsCeilingIsKnown) {
     send(2, 6);
     EXPECT_FALSE(port.classes[1].under_ceiling);
     EXPECT_GT(port.classes[1].backlog_bytes, 0);
+    send(2, 1);
+    const double waits = port.classes[0].backlog_bytes;
+    ASSERT_GT(waits, 0);
+    port.tick(kRate, kTick_s, 0, true);
+    EXPECT_NEAR(port.classes[0].backlog_bytes, waits - kRate / 4 * kTick_s, 1) << "the ceiling still holds";
+    EXPECT_EQ(port.classes[1].backlog_bytes, 0);
 }
 
 TEST(PhantomStep, ZeroCapacityStopsTheClockOnly) {
