@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/stat.h>
 
 #include "dataplane/ethtool.hpp"
 #include "dataplane/netlink_messages.hpp"
@@ -72,6 +73,13 @@ Result<Netdev> query_netdev(const std::string &name) {
         return fail_errno(ENODEV, "interface " + name,
                           "check the name with `ip link`, and the network namespace");
     return **found;
+}
+
+Result<uint32_t> this_netns() {
+    struct stat netns {};
+    if (stat("/proc/self/ns/net", &netns) != 0)
+        return fail_errno(errno, "stat /proc/self/ns/net", "mount /proc");
+    return static_cast<uint32_t>(netns.st_ino);
 }
 
 } // namespace sluice

@@ -31,4 +31,7 @@ Result<std::optional<Netdev>> find_netdev(uint32_t ifindex);
 // All but loopback.
 Result<std::vector<Netdev>> list_netdevs();
 
+// Inode of the network namespace of this process: what tells one from another.
+Result<uint32_t> this_netns();
+
 } // namespace sluice

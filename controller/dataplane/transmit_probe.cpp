@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <memory>
-#include <sys/stat.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -30,14 +30,14 @@ Frame probe_frame(const Netdev &dev) {
 }
 
 Result<Probe> load_probe(const Netdev &dev) {
-    struct stat netns {};
-    if (stat("/proc/self/ns/net", &netns) != 0)
-        return fail_errno(errno, "stat /proc/self/ns/net", "mount /proc");
+    const auto netns = this_netns();
+    if (!netns)
+        return tl::unexpected(netns.error());
     Probe object(probe__open());
     if (!object)
         return fail_errno(errno, "open the probe for " + dev.name);
     object->rodata->target = dev.ifindex;
-    object->rodata->netns = static_cast<uint32_t>(netns.st_ino);
+    object->rodata->netns = *netns;
     if (int err = probe__load(object.get()))
         return fail_errno(err, "load the probe for " + dev.name);
     if (int err = probe__attach(object.get()))

@@ -1,8 +1,8 @@
 #include "dataplane/unload.hpp"
 
 #include <net/if.h>
-#include <sys/stat.h>
 
+#include "dataplane/netdev.hpp"
 #include "dataplane/pin_folder.hpp"
 #include "dataplane/pins.hpp"
 #include "dataplane/swap.hpp"
@@ -16,8 +16,8 @@ std::string name_of(uint32_t ifindex) {
 }
 
 bool is_here(const DataPath &path) {
-    struct stat netns {};
-    return stat("/proc/self/ns/net", &netns) == 0 && netns.st_ino == path.wiring.netns;
+    const auto netns = this_netns();
+    return netns && *netns == path.wiring.netns;
 }
 
 // At once; the kernel would free a link some time after its last pin.

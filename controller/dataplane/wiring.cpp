@@ -3,7 +3,6 @@
 #include <bpf/libbpf.h>
 
 #include <cerrno>
-#include <sys/stat.h>
 
 namespace sluice {
 namespace {
@@ -60,10 +59,10 @@ Result<Wiring> survey(const Policy &policy, const Wiring *running, const Policy 
     if (possible <= 0)
         return fail_errno(possible, "count the possible CPUs");
     wiring.cpus = static_cast<uint32_t>(possible);
-    struct stat netns {};
-    if (stat("/proc/self/ns/net", &netns) != 0)
-        return fail_errno(errno, "stat /proc/self/ns/net", "mount /proc");
-    wiring.netns = static_cast<uint32_t>(netns.st_ino);
+    const auto netns = this_netns();
+    if (!netns)
+        return tl::unexpected(netns.error());
+    wiring.netns = *netns;
     if (auto r = find_readers(wiring, running); !r)
         return tl::unexpected(r.error());
     return wiring;
