@@ -121,6 +121,13 @@ void mutate(Frame &f, std::mt19937 &random) {
         f.resize(std::max<size_t>(14, random() % f.size()));
 }
 
+Frame any_frame(std::mt19937 &random, bool mutated) {
+    Frame f = build(any_spec(random));
+    if (mutated)
+        mutate(f, random);
+    return f;
+}
+
 struct Case {
     const char *name, *policy;
 };
@@ -196,9 +203,7 @@ TEST_P(Fuzz, EveryFrameEndsInOneOutcome) {
     uint64_t verdicts[5] = {}, bytes = 0;
     const Totals before = world->totals();
     for (uint32_t i = 0; i < kFrames; i++) {
-        Frame f = build(any_spec(random));
-        if (i % 2)
-            mutate(f, random);
+        const Frame f = any_frame(random, i % 2);
         const Reply run = world->run(f);
         check_reply(f, ipv4_checksum_right(f), run);
         ASSERT_FALSE(HasFatalFailure()) << "frame " << i << ": " << testing::PrintToString(f);
@@ -245,9 +250,7 @@ TEST_P(FuzzWays, EveryFrameEndsInOneOutcome) {
     std::mt19937 random(4712);
     const Totals before = world->totals();
     for (uint32_t i = 0; i < kFrames; i++) {
-        Frame f = build(any_spec(random));
-        if (i % 2)
-            mutate(f, random);
+        const Frame f = any_frame(random, i % 2);
         const Reply run = world->run(f);
         const auto said = [&] { return "frame " + std::to_string(i) + ": " + testing::PrintToString(f); };
         ASSERT_NE(run.verdict, kAborted) << said();
