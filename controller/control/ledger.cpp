@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <numeric>
 
 #include "control/names.hpp"
@@ -81,16 +82,30 @@ uint64_t unseen_of(const Comparison &out) {
     return std::min(static_cast<uint64_t>(std::max<int64_t>(out.unexplained(), 0)), out.up / kMostUnseen);
 }
 
+uint64_t departed_total(const Maps &maps, uint32_t port) {
+    return departed_by(maps, port).total();
+}
+
 } // namespace
+
+Comparison settled(uint64_t before, uint64_t up, const std::function<uint64_t()> &look_further_down) {
+    constexpr auto kPatience = std::chrono::microseconds(100);
+    Comparison c{before, up, look_further_down()};
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (c.after < up && std::chrono::steady_clock::now() < end)
+        c.after = look_further_down();
+    return c;
+}
 
 Ledger read_ledger(const Maps &maps, uint32_t port) {
     Ledger ledger;
     const Departed gone = departed_by(maps, port);
     ledger.admitted = admitted_to(maps, port);
-    const Comparison out{gone.total(), ledger.admitted, departed_by(maps, port).total()};
+    const Comparison out = settled(gone.total(), ledger.admitted, [&] { return departed_total(maps, port); });
     const Outcomes outcomes = outcomes_of(maps, port);
     ledger.received = received_by(maps, port);
-    const Comparison in{sum(outcomes), ledger.received, sum(outcomes_of(maps, port))};
+    const Comparison in =
+        settled(sum(outcomes), ledger.received, [&] { return sum(outcomes_of(maps, port)); });
     for (unsigned i = 0; i < SLUICE_OUTCOMES; i++)
         ledger.outcomes.push_back({std::string(outcome_name(i)), outcomes[i]});
     ledger.sent = gone.sent;
@@ -106,12 +121,11 @@ Ledger read_ledger(const Maps &maps, uint32_t port) {
 
 // A program counts a frame as redirected after the port has admitted it.
 int64_t unexplained_redirects(const Maps &maps, uint32_t ports) {
-    Comparison c;
-    c.before = redirected_by(maps, ports);
+    uint64_t admitted = 0;
+    const uint64_t before = redirected_by(maps, ports);
     for (uint32_t port = 0; port < ports; port++)
-        c.up += admitted_to(maps, port);
-    c.after = redirected_by(maps, ports);
-    return -c.unexplained();
+        admitted += admitted_to(maps, port);
+    return -settled(before, admitted, [&] { return redirected_by(maps, ports); }).unexplained();
 }
 
 } // namespace sluice

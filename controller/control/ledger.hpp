@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "control/snapshot.hpp"
 
@@ -22,6 +23,11 @@ struct Comparison {
     // How many frames moved meanwhile: how exact unexplained() is. 0 on a quiet port.
     uint64_t in_flight() const { return after - before; }
 };
+
+// The comparison, taken with patience: a frame that was counted further up is being worked on by another CPU,
+// or waits in the bulk of its NAPI poll, and is counted further down a moment later. Looks there until
+// nothing is missing, but no longer than 100 us: the control loop waits meanwhile.
+Comparison settled(uint64_t before, uint64_t up, const std::function<uint64_t()> &look_further_down);
 
 Ledger read_ledger(const Maps &maps, uint32_t port);
 

@@ -14,7 +14,7 @@ from treatments import Account, Sluice, account_of_snapshot
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 # The lab's addresses in place of the policy's customers and networks.
-SHORT = replace(SCENES["tcp"], seconds=4, warmup=2)
+SHORT = replace(SCENES["tcp"], warmup=2)
 
 
 @dataclass
@@ -31,12 +31,13 @@ class Case:
     busy_class: str = "default"
     busy_tenant: str = ""
     least: float = 0.5  # utilisation of the link; less where the tenant has a ceiling
+    seconds: float = 4  # measured; longer where a flow sends a dozen frames a second
 
 
 CASES = [
     Case("minimal.yaml", "50mbit", scale=1),
     Case("home-uplink.yaml", "50mbit", scale=1),
-    Case("isp-edge.yaml", "10mbit", slow="access", fast="core", busy_tenant="anders", least=0.075,
+    Case("isp-edge.yaml", "10mbit", slow="access", fast="core", busy_tenant="anders", least=0.075, seconds=12,
          rewrites={r"203\.0\.113\.0/29": "10.77.2.0/29"}),
     Case("datacenter-100g-to-10g.yaml", "110mbit", slow="rack", fast="spine1", stretch=100),
     Case("telco-upf.yaml", "100mbit", slow="upf", fast="n6", stretch=10, busy_tenant="embb",
@@ -109,7 +110,7 @@ class Policies(LabCase):
     def test_each_is_loaded_and_keeps_the_queue_short(self) -> None:
         for case in CASES:
             with self.subTest(case.file):
-                scene = replace(SHORT, name=case.file.split(".")[0], rate=case.link)
+                scene = replace(SHORT, name=case.file.split(".")[0], rate=case.link, seconds=case.seconds)
                 treatment = OfFile(None, case=case)
                 figures = self.measure(scene, treatment)
                 self.assertLess(figures["delay_ms_p99"], 60, "plain redirect fills the ring of 1000 frames")
