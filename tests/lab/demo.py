@@ -14,7 +14,7 @@ import report_html
 from lab import exit_on_signals
 from machine import machine_facts, machine_line
 from netns import LabError
-from scene import SCENES, Scene, make_treatment, measure
+from scene import DEMO, SCENES, Scene, make_treatment, measure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TREATMENTS = ["raw", "kernel", "sluice"]
@@ -32,7 +32,7 @@ def options() -> argparse.Namespace:
     args = parser.parse_args()
     args.json = args.json or REPOSITORY / "demo/demo.json"
     args.html = args.html or REPOSITORY / "demo/report.html"
-    args.scenes = args.scenes.split(",") if args.scenes else ["tcp", "flood"] if args.quick else list(SCENES)
+    args.scenes = args.scenes.split(",") if args.scenes else ["tcp", "flood"] if args.quick else list(DEMO)
     everything = ["raw", "sluice"] if args.quick else TREATMENTS
     args.treatments = args.treatments.split(",") if args.treatments else everything
     args.seconds = args.seconds or (6 if args.quick else 12)

@@ -41,6 +41,8 @@ class Scene:
     probe_interval_ms: float = 5
     slowlink_options: list[str] = field(default_factory=list)  # see slowlink --help
     router_gro: bool = True  # super frames are counted once by a qdisc that drops them
+    reverse_flows: int = 0  # TCP from the sink, together at the link's rate; the way back is not limited
+    short_flows_per_s: float = 0  # of 64 KiB, in the mean
     schedule: str = ""  # instead of step: "7s:25mbit,9s:50mbit", seconds of the run
 
     @property
@@ -67,6 +69,8 @@ class Scene:
     def traffic_options(self) -> TrafficOptions:
         flood = f"{int(rate_bits(self.rate) * self.flood_ratio)}bit" if self.flood_ratio else ""
         return TrafficOptions(flows=self.flows, congestion_controls=self.congestion_controls, flood_rate=flood,
+                              reverse_flows=self.reverse_flows, reverse_rate=self.rate,
+                              short_flows_per_s=self.short_flows_per_s,
                               ipv6=self.ipv6, probe_interval_ms=self.probe_interval_ms)
 
 
@@ -75,7 +79,10 @@ SCENES = {scene.name: scene for scene in (
     Scene("mixed", flows=16, congestion_controls=["cubic", "reno", "bbr"]),
     Scene("flood", flood_ratio=3),
     Scene("ratestep", step=0.5, policy_rate=False),
+    Scene("rrul", reverse_flows=4),
+    Scene("web", short_flows_per_s=10),
 )}
+DEMO = ("tcp", "mixed", "flood", "ratestep")
 
 
 LINK_KEYS = ("late_mean_us", "late_max_us", "credit_ms", "cpu_s", "wakeups", "queue_frames")
@@ -161,6 +168,20 @@ def alone(progress: Progress, patience_s: float = 120) -> Iterator[None]:
         yield
 
 
+class ReverseRate:
+    """What the source has received on the wire since this was made."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab, self._begin, self._bytes = lab, time.monotonic(), self._read(lab)
+
+    @staticmethod
+    def _read(lab: Lab) -> int:
+        return lab.device_counters(lab.source, lab.source_device)["rx_bytes"]
+
+    def mbit(self) -> float:
+        return (self._read(self._lab) - self._bytes) * 8 / 1e6 / (time.monotonic() - self._begin)
+
+
 def measure(scene: Scene, treatment: Treatment, bin_dir: Path, progress: Progress = lambda _: None,
             during: Interference | None = None) -> dict:
     """One run: the figures, plus everything needed to plot it under "plot"."""
@@ -178,9 +199,13 @@ def measure(scene: Scene, treatment: Treatment, bin_dir: Path, progress: Progres
 
         if during:
             during(lab, until)
+        until(scene.warmup)
+        back = ReverseRate(lab)
         until(scene.end_s)
+        reverse_mbit = back.mbit() if scene.reverse_flows else None
         machine = CpuTimes.read().since(cpu)
         probe = traffic.stop()
+        short = traffic.short_flows()
         lab.mute_source()
         quiet = lab.wait_quiet(0.3)
         after = Counters.read(lab, treatment)
@@ -191,4 +216,4 @@ def measure(scene: Scene, treatment: Treatment, bin_dir: Path, progress: Progres
         figures |= results.step_figures(report, scene.step_s)
     link = {key: report[key] for key in LINK_KEYS}
     return figures | accounting(before, after) | {
-        "quiet": quiet, "link": link, "cpu": machine, "plot": results.plot_data(report, probe, scene.flows)}
+        "reverse_mbit": reverse_mbit, "short_flows": short, "quiet": quiet, "link": link, "cpu": machine, "plot": results.plot_data(report, probe, scene.flows)}

@@ -48,21 +48,30 @@ def run_scene(kernel: str, scene: str, seconds: float, peers: list[str]) -> list
     return rows
 
 
+def besides(row: dict) -> str:
+    if row.get("reverse_mbit"):
+        return f"{row['reverse_mbit']:.1f} Mbit/s back"
+    if short := row.get("short_flows"):
+        times = f", {short['ms_p50']:.0f} / {short['ms_p90']:.0f} / {short['ms_p99']:.0f} ms" if short["ended"] else ""
+        return f"{short['ended']} of {short['begun']} short flows{times}"
+    return ""
+
+
 def table(rows: list[dict]) -> str:
-    lines = ["| scene | | goodput Mbit/s | Jain | queueing delay p50 / p99 ms | sparse flow p99 ms | its loss | TCP share |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| scene | | goodput Mbit/s | Jain | queueing delay p50 / p99 ms | sparse flow p99 ms | its loss | TCP share | besides |",
+             "|---|---|---|---|---|---|---|---|---|"]
     last = ""
     for row in rows:
         scene, last = ("" if row["scene"] == last else row["scene"]), row["scene"]
         if "error" in row:
-            lines.append(f"| {scene} | {row['peer']} | failed: {row['error'].splitlines()[0][:80]} | | | | | |")
+            lines.append(f"| {scene} | {row['peer']} | failed: {row['error'].splitlines()[0][:80]} | | | | | | |")
             continue
         sparse = row["probe_rtt_ms_p99"]
         delay = "–" if sparse is None else f"{sparse - row['base_rtt_ms']:.2f}"
         lines.append(
             f"| {scene} | {row['peer']} | {row['goodput_mbit']:.1f} | {row['jain']:.3f} | {row['delay_ms_p50']:.1f} / "
             f"{row['delay_ms_p99']:.1f} | {delay} | "
-            f"{row['probe_loss'] * 100:.1f} % | {row['tcp_share'] * 100:.0f} % |")
+            f"{row['probe_loss'] * 100:.1f} % | {row['tcp_share'] * 100:.0f} % | {besides(row)} |")
     return "\n".join(lines)
 
 

@@ -18,10 +18,11 @@ from treatments import Kernel, Policer, Raw, Sluice, Treatment, rate_bits  # noq
 SCENES = {scene.name: scene for scene in (
     Scene("4 TCP"), Scene("16 TCP", flows=16), Scene("64 TCP", flows=64), Scene("UDP flood", flood_ratio=3),
     Scene("rate halves", step=0.5, policy_rate=False), Scene("rate doubles", step=2, policy_rate=False),
+    Scene("RRUL: 4 TCP each way", reverse_flows=4), Scene("4 TCP, short flows", short_flows_per_s=10),
     Scene("1 TCP, RTT 100 ms", flows=1, rtt_ms=100),
     Scene("cubic, reno, bbr", flows=12, congestion_controls=["cubic", "reno", "bbr"]))}
 KEYS = ("goodput_mbit", "utilisation", "jain", "delay_ms_p50", "delay_ms_p99", "delay_ms_max", "probe_rtt_ms_p50", "probe_rtt_ms_p99",
-        "probe_loss", "tcp_share", "unexplained")
+        "probe_loss", "tcp_share", "reverse_mbit", "short_flows", "unexplained")
 
 
 @dataclass
