@@ -7,9 +7,9 @@ namespace sluice {
 namespace {
 
 constexpr double kTarget_s = 0.005, kInterval_s = 0.100; // RFC 8289 section 4
-constexpr double kLimit_s = 0.015, kStep_s = 0.001;
+constexpr double kLimit_s = 0.020, kLoneLimit_s = 0.060, kStep_s = 0.001;
 constexpr double kEctRoom = 2;  // limits that flows which can be marked have where nothing better is known
-constexpr double kFewFlows = 4; // fewer share the limit of so many
+constexpr double kFewFlows = 4; // fewer have the target of so many
 constexpr double kTargetFrames = 2, kLimitFrames = 4;
 constexpr double kRingShare = 0.75; // of the ring that the limits may fill
 
@@ -24,8 +24,8 @@ AqmNow resolve_aqm(const Aqm &policy, double frame_s, double ring_s, uint32_t fl
     const double smallest_s = kLimitFrames * frame_s;
     const double largest_s = ring_s > 0 ? std::max(smallest_s, ring_s * kRingShare) : 1;
     const double few = std::max(1.0, kFewFlows / std::max(1u, flows));
-    now.limit_s =
-        policy.limit_ns ? seconds(*policy.limit_ns) : std::clamp(kLimit_s * few, smallest_s, largest_s);
+    const double limit_s = std::max(kLimit_s, kLoneLimit_s / std::max(1u, flows));
+    now.limit_s = policy.limit_ns ? seconds(*policy.limit_ns) : std::clamp(limit_s, smallest_s, largest_s);
     // A slow start that meets the limit doubles once more before the echo of its CE arrives, and flows that
     // join lower the limit under those that are there: to lose nothing they may use what the ring has, for a
     // moment.

@@ -190,6 +190,12 @@ SLUICE_SIZE(sluice_flow_info, 48);
  * rises by 2 per refusal, falls by 1 per admission, and counts from here on. */
 #define SLUICE_UNRESPONSIVE 128
 
+/* A flow's first bytes, while it does not know the path, may have so many times the limit waiting: slow start comes
+ * in bursts, and a short flow that loses one waits for a timeout. Never more than what flows may have that can be
+ * marked: that is where the ring ends. */
+#define SLUICE_YOUNG_BYTES (128 << 10)
+#define SLUICE_YOUNG_ROOM  3
+
 /* Buckets that one hash value may use. */
 struct sluice_flow_set {
 	struct sluice_flow way[SLUICE_FLOW_WAYS];

@@ -206,6 +206,16 @@ SLUICE_INLINE int sluice_crowded(const struct sluice_class *c, const struct slui
 	return c->crowded && !f->listed && (__s64)(now - control->heartbeat_ns) < (__s64)SLUICE_HORIZON_NS;
 }
 
+/* What a flow may have waiting for a moment, where the class has more room than `limit`. */
+SLUICE_INLINE __u64 sluice_room(const struct sluice_flow *f, const struct sluice_class *c, __u64 limit, __u32 mark)
+{
+	__u64 young = limit * SLUICE_YOUNG_ROOM;
+
+	if (mark || (f->bytes < SLUICE_YOUNG_BYTES && young > c->ect_limit_bytes))
+		return c->ect_limit_bytes; /* CE before a drop */
+	return f->bytes < SLUICE_YOUNG_BYTES ? young : limit;
+}
+
 /* The law of a flow, and what becomes of its signal. */
 SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_class *c, const struct sluice_share *s,
 				    const struct sluice_request *q, __u64 lag, __u64 now, __u64 *delay_ns)
@@ -221,8 +231,8 @@ SLUICE_INLINE __u32 sluice_flow_law(struct sluice_flow *f, const struct sluice_c
 	if (lag > s->short_limit_bytes) {
 		if (f->pressure >= SLUICE_UNRESPONSIVE)
 			limit = s->short_limit_bytes;
-		else if (mark && c->ect_limit_bytes > limit)
-			limit = c->ect_limit_bytes; /* CE before a drop */
+		else if (c->ect_limit_bytes > limit)
+			limit = sluice_room(f, c, limit, mark);
 		if (lag > limit) {
 			f->pressure += f->pressure < 254 ? 2 : 0;
 			return SLUICE_DROP_LIMIT;

@@ -125,6 +125,23 @@ TEST_F(Law, TheLimitMarksWhatCanBeMarkedAndItsOwnLimitDropsIt) {
     }
 }
 
+TEST_F(Law, AFlowsFirstBytesMayTakeMoreThanTheLimitWhereThereIsRoom) {
+    for (uint64_t room : {150'000u, 500'000u}) {
+        const uint64_t most = std::min<uint64_t>(room, 80'000 * SLUICE_YOUNG_ROOM);
+        world->reset();
+        world->klass().ect_limit_bytes = room;
+        sluice_flow &flow = late_flow(frame(0), most);
+        flow.bytes = SLUICE_YOUNG_BYTES - 1;
+        EXPECT_NE(outcome_of(frame(0)), SLUICE_DROP_LIMIT);
+        world->set_lag(flow, most + 1);
+        flow.bytes = SLUICE_YOUNG_BYTES - 1;
+        EXPECT_EQ(outcome_of(frame(0)), SLUICE_DROP_LIMIT);
+        world->set_lag(flow, most);
+        flow.bytes = SLUICE_YOUNG_BYTES;
+        EXPECT_EQ(outcome_of(frame(0)), SLUICE_DROP_LIMIT) << "it is old enough to know";
+    }
+}
+
 TEST_F(Law, ARefusedFrameIsNotCharged) {
     sluice_flow &flow = late_flow(frame(0), 80'001);
     const sluice_flow before = flow;
@@ -270,6 +287,7 @@ TEST_F(Law, KernelAndHostAgree) {
         flow.codel.last_count = static_cast<uint32_t>(upto(flow.codel.count + 1));
         flow.codel.dropping = static_cast<uint32_t>(upto(2));
         flow.refused = static_cast<uint32_t>(upto(2));
+        flow.bytes = upto(2 * SLUICE_YOUNG_BYTES);
         world->tx().signals = upto(5) ? 0 : static_cast<uint32_t>(upto(3));
         world->tx().empty_at_ns = now + upto(110 * kMs);
         world->maps().ports[kWan].guard_limit_ns = 100 * kMs;

@@ -68,7 +68,7 @@ class World {
     void reset();
     sluice_class &klass(uint32_t index = 0) { return maps().classes[dataplane->class_base() + index]; }
     sluice_share &share(uint32_t index = 0) { return klass(index).share[klass(index).current & 1]; }
-    // Flows must wait `lag` bytes at 1 us per byte; the class clock stands still.
+    // A flow that is not young any more must wait `lag` bytes at 1 us per byte; the class clock stands still.
     void set_lag(sluice_flow &flow, uint64_t lag);
     sluice_tx &tx() { return maps().tx[kWan * maps().cpus + 0]; }
     // Bucket of the flow of `frame`: sends it once, so counters move. Requires an open class.
