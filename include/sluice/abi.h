@@ -190,10 +190,10 @@ SLUICE_SIZE(sluice_flow_info, 48);
  * rises by 2 per refusal, falls by 1 per admission, and counts from here on. */
 #define SLUICE_UNRESPONSIVE 128
 
-/* A flow's first bytes, while it does not know the path, may have so many times the limit waiting: slow start comes
- * in bursts, and a short flow that loses one waits for a timeout. Never more than what flows may have that can be
- * marked: that is where the ring ends. */
-#define SLUICE_YOUNG_BYTES (128 << 10)
+/* A flow's first bytes, as many as some limits, may have so many times the limit waiting: slow start comes in bursts,
+ * and a short flow that loses one waits for a timeout. Never more than what flows may have that can be marked: that is
+ * where the ring ends. Among many flows a limit is few bytes, and youth is over soon. */
+#define SLUICE_YOUNG_LIMITS 5
 #define SLUICE_YOUNG_ROOM  3
 
 /* Buckets that one hash value may use. */

@@ -209,11 +209,12 @@ SLUICE_INLINE int sluice_crowded(const struct sluice_class *c, const struct slui
 /* What a flow may have waiting for a moment, where the class has more room than `limit`. */
 SLUICE_INLINE __u64 sluice_room(const struct sluice_flow *f, const struct sluice_class *c, __u64 limit, __u32 mark)
 {
-	__u64 young = limit * SLUICE_YOUNG_ROOM;
+	__u64 most = limit * SLUICE_YOUNG_ROOM;
+	int young = f->bytes < limit * SLUICE_YOUNG_LIMITS;
 
-	if (mark || (f->bytes < SLUICE_YOUNG_BYTES && young > c->ect_limit_bytes))
+	if (mark || (young && most > c->ect_limit_bytes))
 		return c->ect_limit_bytes; /* CE before a drop */
-	return f->bytes < SLUICE_YOUNG_BYTES ? young : limit;
+	return young ? most : limit;
 }
 
 /* The law of a flow, and what becomes of its signal. */

@@ -126,18 +126,19 @@ TEST_F(Law, TheLimitMarksWhatCanBeMarkedAndItsOwnLimitDropsIt) {
 }
 
 TEST_F(Law, AFlowsFirstBytesMayTakeMoreThanTheLimitWhereThereIsRoom) {
+    constexpr uint64_t kYouth = 80'000 * SLUICE_YOUNG_LIMITS;
     for (uint64_t room : {150'000u, 500'000u}) {
         const uint64_t most = std::min<uint64_t>(room, 80'000 * SLUICE_YOUNG_ROOM);
         world->reset();
         world->klass().ect_limit_bytes = room;
         sluice_flow &flow = late_flow(frame(0), most);
-        flow.bytes = SLUICE_YOUNG_BYTES - 1;
+        flow.bytes = kYouth - 1;
         EXPECT_NE(outcome_of(frame(0)), SLUICE_DROP_LIMIT);
         world->set_lag(flow, most + 1);
-        flow.bytes = SLUICE_YOUNG_BYTES - 1;
+        flow.bytes = kYouth - 1;
         EXPECT_EQ(outcome_of(frame(0)), SLUICE_DROP_LIMIT);
         world->set_lag(flow, most);
-        flow.bytes = SLUICE_YOUNG_BYTES;
+        flow.bytes = kYouth;
         EXPECT_EQ(outcome_of(frame(0)), SLUICE_DROP_LIMIT) << "it is old enough to know";
     }
 }
@@ -287,7 +288,7 @@ TEST_F(Law, KernelAndHostAgree) {
         flow.codel.last_count = static_cast<uint32_t>(upto(flow.codel.count + 1));
         flow.codel.dropping = static_cast<uint32_t>(upto(2));
         flow.refused = static_cast<uint32_t>(upto(2));
-        flow.bytes = upto(2 * SLUICE_YOUNG_BYTES);
+        flow.bytes = upto(1'000'000);
         world->tx().signals = upto(5) ? 0 : static_cast<uint32_t>(upto(3));
         world->tx().empty_at_ns = now + upto(110 * kMs);
         world->maps().ports[kWan].guard_limit_ns = 100 * kMs;

@@ -268,7 +268,7 @@ void World::set_lag(sluice_flow &flow, uint64_t lag) {
     s.bytes_per_ns = 0;
     s.ns_per_byte = 1000ull << 20;
     flow.finish = s.vt0 + lag;
-    flow.bytes = SLUICE_YOUNG_BYTES;
+    flow.bytes = 1ull << 40;
 }
 
 uint32_t World::bucket_of(const Frame &frame) {
