@@ -192,8 +192,10 @@ SLUICE_SIZE(sluice_flow_info, 48);
 
 /* A flow's first bytes, as many as some limits, may have so many times the limit waiting: slow start comes in bursts,
  * and a short flow that loses one waits for a timeout. Never more than what flows may have that can be marked: that is
- * where the ring ends. Among many flows a limit is few bytes, and youth is over soon. */
+ * where the ring ends. Not among so many flows that a limit is less than a burst of SLUICE_YOUNG_LEAST bytes: their
+ * bursts together would be the ring. */
 #define SLUICE_YOUNG_LIMITS 5
+#define SLUICE_YOUNG_LEAST (10 << 10)
 #define SLUICE_YOUNG_ROOM  3
 
 /* Buckets that one hash value may use. */

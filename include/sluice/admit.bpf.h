@@ -210,7 +210,7 @@ SLUICE_INLINE int sluice_crowded(const struct sluice_class *c, const struct slui
 SLUICE_INLINE __u64 sluice_room(const struct sluice_flow *f, const struct sluice_class *c, __u64 limit, __u32 mark)
 {
 	__u64 most = limit * SLUICE_YOUNG_ROOM;
-	int young = f->bytes < limit * SLUICE_YOUNG_LIMITS;
+	int young = limit >= SLUICE_YOUNG_LEAST && f->bytes < limit * SLUICE_YOUNG_LIMITS;
 
 	if (mark || (young && most > c->ect_limit_bytes))
 		return c->ect_limit_bytes; /* CE before a drop */

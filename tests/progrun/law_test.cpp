@@ -143,6 +143,14 @@ TEST_F(Law, AFlowsFirstBytesMayTakeMoreThanTheLimitWhereThereIsRoom) {
     }
 }
 
+TEST_F(Law, AmongManyFlowsThereIsNoYouth) {
+    sluice_flow &flow = late_flow(frame(0), SLUICE_YOUNG_LEAST);
+    world->klass().ect_limit_bytes = 500'000;
+    set_limits(world->share(), SLUICE_YOUNG_LEAST - 1, SLUICE_YOUNG_LEAST - 1);
+    flow.bytes = 0;
+    EXPECT_EQ(outcome_of(frame(0)), SLUICE_DROP_LIMIT);
+}
+
 TEST_F(Law, ARefusedFrameIsNotCharged) {
     sluice_flow &flow = late_flow(frame(0), 80'001);
     const sluice_flow before = flow;
