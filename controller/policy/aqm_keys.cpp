@@ -48,13 +48,11 @@ constexpr Row<Aqm> rows[] = {
       .fallback = "auto",
       .example = "10ms",
       .meaning =
-          "Delay above which a flow's packets are refused; ECT packets are marked up to twice as much, and "
-          "the "
-          "first bytes of a flow, as many as five limits, may wait as long where its limit is 10 KiB or "
-          "more: slow start comes in bursts. "
-          "`auto`: 20 ms, more for fewer than three flows, never more than the ring; while the ring has "
-          "room, "
-          "ECT packets are marked and first bytes wait up to three limits."},
+          "Delay above which a flow's packets are refused; ECT packets are marked up to twice as much, "
+          "and the first bytes of a flow, as many as five limits, may wait as long where its limit is "
+          "10 KiB or more: slow start comes in bursts. `auto`: 20 ms, more for fewer than three flows, "
+          "never more than the ring; while the ring has room, ECT packets are marked and first bytes wait "
+          "up to three limits."},
      [](Reader &r, const Node &n, Aqm &a) { read_duration(r, n, a.limit_ns); }},
     {{.name = "ecn",
       .type = Type::boolean,

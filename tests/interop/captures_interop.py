@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 from captures import captured_frames
+from frames_interop import Kernel
 from lab import ROUTER_WAN_IP, ROUTER_WAN_IP6, SINK_IP, SINK_IP6, Lab
 from lab_case import LabCase, port, sluice
 from netns import inside, ip_batch
@@ -19,13 +20,6 @@ BUILD = Path(os.environ.get("SLUICE_BUILD_DIR", Path(__file__).resolve().parents
 ETH_P_ALL, SOL_PACKET, PACKET_AUXDATA, SO_RCVBUFFORCE = 3, 263, 8, 33
 TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
 GAP_S = 0.0004
-
-
-class Kernel:
-    name = "nothing"
-
-    def start(self, lab: Lab) -> None:
-        pass
 
 
 class Wire(Sluice):
