@@ -70,7 +70,7 @@ static __always_inline int find_home(const struct refusal *x, struct home *home)
 static __always_inline int order_holds(const struct refusal *x, const struct home *home, const struct sluice_tx *tx,
 				       __u64 now)
 {
-	__u64 since = (__u64)((SLUICE_AWAY_TICK(now) - home->flow->away) & SLUICE_AWAY_TICK(~0ull)) << 17;
+	__u64 since = (__u64)sluice_away_age(home->flow->away, now) << 17;
 	__u64 ring_ns = (__s64)(tx->empty_at_ns - now) > 0 ? tx->empty_at_ns - now : 0;
 
 	return !x->ring_ns || since + ring_ns >= x->ring_ns + ORDER_SLACK_NS;
@@ -131,8 +131,7 @@ static __always_inline __s64 next_row(struct refusal *x, struct home *home, __u6
 		return -1;
 	x->detour.where = where;
 	asm volatile("" : "+r"(where)); /* the verifier of 6.1 loses the bound of a copy */
-	home->pauses = home->is_away &&
-		       ((SLUICE_AWAY_TICK(now) - home->flow->away) & SLUICE_AWAY_TICK(~0ull)) >= t->flowlet;
+	home->pauses = home->is_away && sluice_away_age(home->flow->away, now) >= t->flowlet;
 	return x->row / SLUICE_MAX_TRANSITIONS * SLUICE_MAX_TRANSITIONS + (t->overflow[(where - 1) & (SLUICE_MAX_OVERFLOW - 1)] & (SLUICE_MAX_TRANSITIONS - 1));
 }
 

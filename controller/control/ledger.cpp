@@ -76,10 +76,11 @@ uint64_t redirected_by(const Maps &maps, uint32_t ports) {
 
 // Seen on one sandboxed kernel only (docs/measurements.md): no tracepoint of the kernel's runs for a NAPI
 // poll that interrupts one certain task of the sandbox, and nobody counts it; the device has sent these
-// frames. More than one in kMostUnseen is a loss.
+// frames. More than a poll and more than one frame in kMostUnseen are a loss.
 uint64_t unseen_of(const Comparison &out) {
-    constexpr uint64_t kMostUnseen = 512;
-    return std::min(static_cast<uint64_t>(std::max<int64_t>(out.unexplained(), 0)), out.up / kMostUnseen);
+    constexpr uint64_t kPoll = 64, kMostUnseen = 512;
+    return std::min(static_cast<uint64_t>(std::max<int64_t>(out.unexplained(), 0)),
+                    std::max(kPoll, out.up / kMostUnseen));
 }
 
 uint64_t departed_total(const Maps &maps, uint32_t port) {

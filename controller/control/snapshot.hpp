@@ -73,8 +73,8 @@ struct FlowState {
 //   received = sum of `outcomes` + unexplained_received           of the frames that arrived on the port
 //   admitted = sent + pending + sum of kernel drops + unseen + unexplained_admitted    of those redirected to
 //   it
-// unseen: bulks that left without a run of the hook, as the device's own counters tell; a few frames in ten
-// thousand.
+// unseen: what is missing of `admitted` up to one poll or one frame in 512: bulks for which one kernel did
+// not run the hook (docs/measurements.md). 0 on other kernels.
 struct Ledger {
     uint64_t received = 0;
     std::vector<Count> outcomes; // forward, mark, drop_*, pass_*

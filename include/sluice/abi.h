@@ -169,7 +169,7 @@ struct sluice_flow {
 SLUICE_SIZE(sluice_flow, 64);
 
 /* sluice_flow.away: where to (3 bits; 0 = the queue) and when its last frame went, in 2^17 ns modulo 2^13, about a
- * second. The wrap makes a flow that comes back just then look recent: it stays away for one more frame. */
+ * second (sluice_away_age()). The wrap makes a flow that comes back just then look recent: it stays away for one more frame. */
 #define SLUICE_AWAY_SPILL 7 /* else the position in sluice_transition.overflow, from 1 */
 #define SLUICE_AWAY_TICK(ns) ((__u16)((ns) >> 17 & 0x1fff))
 #define SLUICE_AWAY(where, ns) ((__u16)((where) << 13 | SLUICE_AWAY_TICK(ns)))

@@ -331,7 +331,7 @@ struct sluice_rows {
 };
 
 /* Has the kernel's qdisc been seen empty since the flow's last frame went there? Ages are modulo that of the tick. */
-SLUICE_INLINE int sluice_spill_drained(__u64 age, const struct sluice_port *port, __u64 now)
+SLUICE_INLINE int sluice_spill_drained(__u32 age, const struct sluice_port *port, __u64 now)
 {
 	__u64 since = now - port->spill_drained_ns;
 
@@ -342,7 +342,7 @@ SLUICE_INLINE int sluice_spill_drained(__u64 age, const struct sluice_port *port
  * bpf_ingress/reroute.h decides, which knows how both ports serve their flows. */
 SLUICE_INLINE int sluice_stays_away(struct sluice_flow *f, const struct sluice_rows *rows, __u64 now)
 {
-	__u64 age = (SLUICE_AWAY_TICK(now) - f->away) & SLUICE_AWAY_TICK(~0ull);
+	__u32 age = sluice_away_age(f->away, now);
 
 	if (SLUICE_AWAY_WHERE(f->away) != SLUICE_AWAY_SPILL)
 		return 1;

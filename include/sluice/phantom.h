@@ -41,6 +41,16 @@ SLUICE_INLINE __u64 sluice_lag(__u64 finish, __u64 vt)
 	return (__s64)(finish - vt) > 0 ? finish - vt : 0;
 }
 
+/* How long ago a flow's last frame went its way, in ticks of sluice_flow.away. None where that seems to lie ahead: another
+ * CPU wrote it, whose clock may be newer by a jiffy (sluice_now() in admit.bpf.h). */
+#define SLUICE_CLOCKS_APART 128 /* ticks, 17 ms */
+SLUICE_INLINE __u32 sluice_away_age(__u16 away, __u64 now)
+{
+	__u32 age = (SLUICE_AWAY_TICK(now) - away) & SLUICE_AWAY_TICK(~0ull);
+
+	return age > SLUICE_AWAY_TICK(~0ull) - SLUICE_CLOCKS_APART ? 0 : age;
+}
+
 /* Phantom delay in ns. Exact while lag <= limit_bytes of a share whose limit is at most 2^40 ns. */
 SLUICE_INLINE __u64 sluice_delay_ns(const struct sluice_share *s, __u64 lag)
 {

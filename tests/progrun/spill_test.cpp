@@ -37,6 +37,17 @@ TEST_P(Spill, AFlowStaysUntilTheQdiscHasBeenSeenEmpty) {
     EXPECT_EQ(run(frame).outcome, SLUICE_FORWARD);
 }
 
+// A frame on another CPU, whose clock is older by some ticks, does not overtake 385 others.
+TEST_P(Spill, AnOlderClockIsNoReasonToComeBack) {
+    make_with("{device: slow}");
+    sluice_flow &flow = refuse(frame);
+    drained_ago(20 * kMs);
+    EXPECT_EQ(run(frame).outcome, SLUICE_SPILL);
+    set_waiting(flow, 0, kLimit);
+    flow.away = SLUICE_AWAY(SLUICE_AWAY_SPILL, monotonic_now_ns() + 5 * kMs);
+    EXPECT_EQ(run(frame).outcome, SLUICE_SPILL);
+}
+
 TEST_P(Spill, WithoutAWatcherItComesBackAfterAPause) {
     make_with("{device: slow}");
     sluice_flow &flow = refuse(frame);

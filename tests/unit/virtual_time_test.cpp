@@ -145,4 +145,18 @@ RC_GTEST_PROP(WireBytesProperty, NeverLessThanTheFrame, ()) {
         RC_ASSERT(wire % 53 == 0u);
 }
 
+// Clocks of CPUs are apart by up to a jiffy: the frame before may have left a moment later than now.
+TEST(Away, AgeIsNoneAheadOfTheClock) {
+    constexpr uint64_t kTick = 1 << 17, kWrap = kTick << 13, kNow = 5 * kWrap;
+    const auto age = [](uint64_t left_ns) {
+        return sluice_away_age(SLUICE_AWAY(SLUICE_AWAY_SPILL, left_ns), kNow);
+    };
+    EXPECT_EQ(age(kNow), 0u);
+    EXPECT_EQ(age(kNow + kTick), 0u);
+    EXPECT_EQ(age(kNow + 10'000'000), 0u);
+    EXPECT_EQ(age(kNow - 1), 1u);
+    EXPECT_EQ(age(kNow - 400'000'000), 400'000'000 / kTick + 1);
+    EXPECT_EQ(age(kNow - kWrap + 20'000'000), 8191u - 20'000'000 / kTick + 1);
+}
+
 } // namespace
