@@ -1,9 +1,10 @@
 // What the control loop costs by tenants x classes x flows when all of them are busy at once: CPU of its
-// thread over a few seconds, and the memory of the shared maps. The data path is loaded for real; instead of
-// packets, this program keeps every flow's bucket backlogged.
+// thread over a few seconds, the memory of the shared maps, and how long start, attach and reload take. The
+// data path is loaded for real; instead of packets, this program keeps every flow's bucket backlogged.
 #include <cstdio>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <pthread.h>
@@ -89,9 +90,17 @@ Result<Json> measure(uint32_t tenants, uint32_t flows, double seconds) {
     if (!loaded.policy)
         return fail("the policy of the bench is not valid: " + format(loaded.diagnostics.front()));
     const CompiledPolicy policy = compile(std::move(*loaded.policy));
+    const uint64_t start = monotonic_ns();
     auto dataplane = Dataplane::load(policy, {});
     if (!dataplane)
         return tl::unexpected(dataplane.error());
+    const uint64_t loaded_at = monotonic_ns();
+    if (auto r = (*dataplane)->attach(); !r)
+        return tl::unexpected(r.error());
+    const uint64_t attached_at = monotonic_ns();
+    if (auto r = (*dataplane)->apply(policy); !r)
+        return tl::unexpected(r.error());
+    const uint64_t reloaded_at = monotonic_ns();
     WakeSignal wake;
     Loop loop(**dataplane, policy, wake);
     Load load(**dataplane, tenants * kClasses, flows);
@@ -100,6 +109,8 @@ Result<Json> measure(uint32_t tenants, uint32_t flows, double seconds) {
         for (const uint64_t begin = monotonic_ns(); monotonic_ns() - begin < for_s * 1e9;) {
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
             load.feed();
+            if (std::exchange((*dataplane)->maps().control[0].wake, 0)) // as a frame does
+                wake.raise();
         }
     };
     keep_busy(0.5);
@@ -108,12 +119,16 @@ Result<Json> measure(uint32_t tenants, uint32_t flows, double seconds) {
     const double wall_ns = static_cast<double>(monotonic_ns() - begin);
     const double used_ns = static_cast<double>(cpu_of(thread) - cpu);
     const double done = static_cast<double>(std::max<uint64_t>(1, loop.snapshot().ticks - ticks));
+    const auto ms = [](uint64_t from, uint64_t to) { return static_cast<double>(to - from) / 1e6; };
     return Json{{"tenants", tenants},
                 {"classes", tenants * kClasses},
                 {"flows", load.count()},
                 {"tick_us", used_ns / done / 1e3},
                 {"period_ms", wall_ns / done / 1e6},
                 {"core_percent", 100 * used_ns / wall_ns},
+                {"load_ms", ms(start, loaded_at)},
+                {"attach_ms", ms(loaded_at, attached_at)},
+                {"reload_ms", ms(attached_at, reloaded_at)},
                 {"map_bytes", map_bytes((*dataplane)->maps())},
                 {"map_bytes_per_tenant", map_bytes((*dataplane)->maps()) / tenants}};
 }
@@ -122,17 +137,18 @@ Result<> run(double seconds, const std::string &json) {
     if (const auto world = enter_world(); !world)
         return tl::unexpected(world.error());
     Json rows = Json::array();
-    std::printf("%8s %8s %8s %10s %10s %8s %14s\n", "tenants", "classes", "flows", "tick us", "period ms",
-                "core %", "bytes/tenant");
+    std::printf("%8s %8s %8s %9s %10s %7s %8s %10s %10s %13s\n", "tenants", "classes", "flows", "tick us",
+                "period ms", "core %", "load ms", "attach ms", "reload ms", "bytes/tenant");
     for (const auto &[tenants, flows] :
          {std::pair{1u, 4u}, {10u, 4u}, {100u, 4u}, {1000u, 4u}, {2000u, 2u}}) {
         const auto row = measure(tenants, flows, seconds);
         if (!row)
             return tl::unexpected(row.error());
-        std::printf("%8u %8u %8u %10.1f %10.2f %8.2f %14u\n", tenants, tenants * kClasses,
-                    (*row)["flows"].get<uint32_t>(), (*row)["tick_us"].get<double>(),
-                    (*row)["period_ms"].get<double>(), (*row)["core_percent"].get<double>(),
-                    (*row)["map_bytes_per_tenant"].get<uint32_t>());
+        const auto figure = [&](const char *key) { return (*row)[key].get<double>(); };
+        std::printf("%8u %8u %8.0f %9.1f %10.2f %7.2f %8.1f %10.1f %10.1f %13.0f\n", tenants,
+                    tenants * kClasses, figure("flows"), figure("tick_us"), figure("period_ms"),
+                    figure("core_percent"), figure("load_ms"), figure("attach_ms"), figure("reload_ms"),
+                    figure("map_bytes_per_tenant"));
         rows.push_back(*row);
     }
     if (json.empty())

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two results of `./dev bench cost --json`, or of `bench scale`, `peers` or `tree`, side by side:
+"""Two results of `./dev bench cost --json`, or of `bench scale`, `peers`, `tree` or `verdict`, side by side:
 
     ./dev bench compare BEFORE.json AFTER.json [--json FILE]
 
@@ -111,7 +111,15 @@ def of_tree(document: dict) -> dict[str, Figure]:
         row["tick_us"] / first["tick_us"], 0.1, unit=f"x {first['tenants']} tenants") for row in rows[1:]}
 
 
-KINDS = {"variants": of_cost, "cells": of_scale, "rows": of_peers, "tree": of_tree}
+def of_verdict(document: dict) -> dict[str, Figure]:
+    def relative(spread: dict, trials: int) -> float:
+        return MEDIAN * (spread["p90"] - spread["p10"]) / P10_TO_P90 / math.sqrt(trials) / spread["median"]
+
+    return {f"{row['flow']} at {row['overload']} x the rate: frames until told": Figure(row["frames"]["median"], relative(row["frames"], row["trials"]))
+            for row in document["verdict"]}
+
+
+KINDS = {"variants": of_cost, "cells": of_scale, "rows": of_peers, "tree": of_tree, "verdict": of_verdict}
 
 
 def figures_of(document: dict) -> tuple[str, dict[str, Figure]]:
@@ -121,7 +129,7 @@ def figures_of(document: dict) -> tuple[str, dict[str, Figure]]:
                 return key, read(document)
             except (KeyError, TypeError, ZeroDivisionError) as error:
                 raise NoComparison(f"a result that lacks {error}: of another version?") from None
-    raise NoComparison("not a result of bench cost, scale, peers or tree")
+    raise NoComparison("not a result of bench cost, scale, peers, tree or verdict")
 
 
 def compare(before: dict, after: dict, margin: float) -> list[Difference]:

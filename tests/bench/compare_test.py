@@ -55,6 +55,13 @@ class Others(unittest.TestCase):
         self.assertEqual(verdicts(cell(0.98, 2), cell(0.9, 3)), {"edge-8 sluice: utilisation": "worse", "edge-8 sluice: sparse flow p99": "worse"})
         self.assertEqual(verdicts(cell(0.9, 3), cell(0.98, 2)), {"edge-8 sluice: utilisation": "better", "edge-8 sluice: sparse flow p99": "better"})
 
+    def test_a_later_verdict_is_worse(self) -> None:
+        def row(frames: float) -> dict:
+            spread = {"median": frames, "p10": frames - 1, "p90": frames + 1}
+            return {"verdict": [{"flow": "not-ECT", "overload": 2.0, "frames": spread, "us": spread, "trials": 11}]}
+        self.assertEqual(list(verdicts(row(100), row(120)).values()), ["worse"])
+        self.assertEqual(list(verdicts(row(100), row(102)).values()), ["same"])
+
     def test_two_benches_or_none(self) -> None:
         for other in ({"cells": []}, {"variants": {}}, {"something": 1}, {"variants": {"live.sluice_fib.ipv4.1flows": {}}}):
             with self.assertRaises(NoComparison):

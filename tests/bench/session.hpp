@@ -28,6 +28,7 @@ class SluiceSession {
     static Result<std::unique_ptr<SluiceSession>> open(const SluiceSetup &setup, int loop_cpu);
 
     int ingress_fd() const { return ingress_.get(); }
+    Dataplane &dataplane() { return *dataplane_; }
     // What became of the frames so far, for messages.
     std::string counts() const;
     // Stops the control loop and holds the classes in one state.
