@@ -38,6 +38,7 @@ STEPS = {
     "lab_scene": ("python3 tests/lab/lab.py run --treatment sluice --seconds 3 --warmup 1 --json /out/scene.json", 60),
     "spill": (LAB_TEST + "spill_test.Spill.test_sparse_flows_do_not_wait_behind_spilled_ones", 120),
     "world": (LAB_TEST + "world_test.World.test_a_peer_without_gro_loses_nothing_in_silence", 60),
+    "encapsulation": (LAB_TEST + "encapsulation_test", 120),
     "pins": (LAB_TEST + "pins_test.Unload pins_test.ControllerLost.test_bypass", 120),
     "forwarding": ("build/forwarding_cost >/out/forwarding.json", 60),
 }
@@ -173,6 +174,9 @@ class Kernel(unittest.TestCase):
     def test_no_frame_goes_to_a_device_that_takes_none(self) -> None:
         """6.12 says which do; on 6.1 sluiced tries it."""
         self.lab_test("world")
+
+    def test_peers_that_speak_vlan_and_pppoe(self) -> None:
+        self.lab_test("encapsulation")
 
     def test_the_data_path_outlives_the_daemon(self) -> None:
         """tcx links where the kernel has them; 6.1 keeps the slow path's program by a filter of clsact."""

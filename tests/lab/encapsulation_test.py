@@ -1,0 +1,182 @@
+"""Hosts that speak through VLAN and PPP interfaces of the kernel's own, across a sluice that connects their ports.
+
+The kernel that this was written on has neither; the guests with Debian's kernels have both (tests/vm).
+"""
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import re
+import socket
+import stat
+import struct
+import threading
+import unittest
+from contextlib import contextmanager
+from typing import Iterator
+
+from lab_case import port
+from netns import inside, ip_batch, run
+from three_hosts import ThreeHosts
+
+WIRE = """version: 1
+ports:
+  lan: {device: lan0, rate: 200mbit}
+  wan: {device: wan0, rate: 200mbit}
+transitions:
+  - from: lan
+    to: wan
+    forward: xconnect
+    classes: [{name: voice, match: [MATCH]}, {name: default}]
+  - {from: wan, to: lan, forward: xconnect}
+"""
+ROUTED = """version: 1
+ports:
+  lan: {device: lan0}
+  wan: {device: wan0, rate: 200mbit}
+transitions:
+  - {from: lan, to: wan}
+"""
+TRANSFER = 300_000  # bytes, by TCP
+SESSION = 77
+AF_PPPOX, PPP_IP = 24, 0x21
+PPPIOCGCHAN, PPPIOCATTCHAN, PPPIOCCONNECT, PPPIOCNEWUNIT, PPPIOCSNPMODE = 0x80047437, 0x40047438, 0x4004743A, 0xC004743E, 0x4008744B
+
+
+def has_kind(kind: str) -> bool:
+    try:
+        run(["unshare", "-n", "sh", "-c", f"ip link add near type veth peer name far && ip link add link near name tagged type {kind} id 1"])
+        return True
+    except RuntimeError:
+        return False
+
+
+def mac_of(space: str, device: str) -> bytes:
+    text = re.search(r"link/ether (\S+)", run(["ip", "link", "show", device], space))
+    return bytes.fromhex(text[1].replace(":", "")) if text else b""
+
+
+@contextmanager
+def ppp_interface(space: str, device: str, peer: bytes) -> Iterator[str]:
+    """A PPP interface over one PPPoE session whose number both ends know: what pppd does after discovery and LCP."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with inside(space):
+        session = socket.socket(AF_PPPOX, socket.SOCK_STREAM, 0)
+        address = struct.pack("=HI", AF_PPPOX, 0) + struct.pack("!H", SESSION) + peer + device.encode().ljust(16, b"\0")
+        if libc.connect(session.fileno(), address, len(address)) != 0:
+            raise OSError(ctypes.get_errno(), "connect a PPPoE session")
+        channel, unit = (os.open("/dev/ppp", os.O_RDWR) for _ in range(2))
+        number = struct.unpack("i", fcntl.ioctl(session, PPPIOCGCHAN, struct.pack("i", 0)))[0]
+        fcntl.ioctl(channel, PPPIOCATTCHAN, struct.pack("i", number))
+        index = struct.unpack("i", fcntl.ioctl(unit, PPPIOCNEWUNIT, struct.pack("i", -1)))[0]
+        fcntl.ioctl(channel, PPPIOCCONNECT, struct.pack("i", index))
+        fcntl.ioctl(unit, PPPIOCSNPMODE, struct.pack("ii", PPP_IP, 0))
+    try:
+        yield f"ppp{index}"
+    finally:
+        os.close(unit)
+        os.close(channel)
+        session.close()
+
+
+class Encapsulation(ThreeHosts):
+    def start_plain(self, policy: str) -> None:
+        """Frames leave the hosts as they shall be on a wire: whole, with their tags and checksums in them."""
+        for space, device in ((self.source, "src0"), (self.sink, "dst0")):
+            run(["ethtool", "-K", device, "gro", "on", "tx", "off", "tso", "off", "gso", "off", "txvlan", "off",
+                 "tx-vlan-stag-hw-insert", "off"], space)
+        self.start(policy)
+        self.until_health("^ok$")
+
+    def transfer(self, address: str) -> None:
+        """A page of numbers by TCP, from the source to the sink, byte for byte."""
+        data = bytes(i * 7 % 251 for i in range(TRANSFER))
+        with inside(self.sink):
+            listener = socket.create_server((address, 0))
+        received = bytearray()
+
+        def take() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while part := connection.recv(65536):
+                    received.extend(part)
+
+        taker = threading.Thread(target=take)
+        taker.start()
+        with inside(self.source):
+            client = socket.socket()
+        client.settimeout(20)
+        with listener, client:
+            client.connect(listener.getsockname())
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            taker.join(20)
+        self.assertEqual(bytes(received), data)
+
+    def pings(self, address: str, count: int = 20) -> int:
+        text = run(["sh", "-c", f"ping -q -n -i 0.02 -W 2 -c {count} {address} || true"], self.source)
+        return int(re.search(r"(\d+) received", text)[1])
+
+    def assert_connected(self, address: str) -> None:
+        """Everything by sluice, in the class that its rule names, in both directions."""
+        self.assertEqual(self.pings(address, 2), 2)
+        before = self.status()
+        self.assertEqual(self.pings(address), 20)
+        self.transfer(address)
+        after = self.status()
+        voice = [sum(row["packets"] for c in port(s)["classes"] if c["name"] == "voice" for row in c["outcomes"]
+                     if row["name"] == "forward") for s in (before, after)]
+        sent = [{name: port(s, name)["sent_packets"] for name in ("lan", "wan")} for s in (before, after)]
+        frames = TRANSFER // 1448
+        self.assertGreaterEqual(voice[1] - voice[0], 20 + frames)
+        self.assertGreaterEqual(sent[1]["wan"] - sent[0]["wan"], 20 + frames)
+        self.assertGreaterEqual(sent[1]["lan"] - sent[0]["lan"], 20 + frames // 40)
+        for name in ("lan", "wan"):
+            passed = {row["name"]: row["packets"] for row in port(after, name)["passed"] if row["packets"]}
+            self.assertEqual(passed, {}, f"frames that {name} gave to the kernel")
+            self.assertEqual(port(after, name)["ledger"]["unexplained_received"], 0)
+        print(f"    {self._testMethodName}: {voice[1] - voice[0]} frames in class voice, {sent[1]['lan'] - sent[0]['lan']} back", flush=True)
+
+    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
+    def test_vlan(self) -> None:
+        for space, device, host in ((self.source, "src0", 1), (self.sink, "dst0", 2)):
+            ip_batch(space, [f"link add link {device} name v7 type vlan id 7", f"addr add 10.77.0.{host}/24 dev v7", "link set v7 up"])
+        self.start_plain(WIRE.replace("MATCH", "{vlan: 7}"))
+        self.assert_connected("10.77.0.2")
+
+    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
+    def test_qinq(self) -> None:
+        for space, device, host in ((self.source, "src0", 1), (self.sink, "dst0", 2)):
+            ip_batch(space, [f"link add link {device} name s100 type vlan proto 802.1ad id 100", "link set s100 up",
+                             "link add link s100 name c7 mtu 1496 type vlan id 7", f"addr add 10.76.0.{host}/24 dev c7", "link set c7 up"])
+        self.start_plain(WIRE.replace("MATCH", "{vlan: 100, dst: 10.76.0.2}"))
+        self.assert_connected("10.76.0.2")
+
+    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
+    def test_a_routed_vlan_is_the_kernels(self) -> None:
+        """forward: fib lets tagged frames pass, whose route belongs to the VLAN interface; nothing is lost by that."""
+        ip_batch(self.source, ["link add link src0 name v7 type vlan id 7", "addr add 10.77.0.2/24 dev v7", "link set v7 up",
+                               "route replace 10.88.2.0/24 via 10.77.0.1"])
+        ip_batch(self.router, ["link add link lan0 name v7 type vlan id 7", "addr add 10.77.0.1/24 dev v7", "link set v7 up"])
+        self.start_plain(ROUTED)
+        self.pings("10.88.2.2", 2)
+        self.assertEqual(self.pings("10.88.2.2"), 20)
+        self.transfer("10.88.2.2")
+        passed = {row["name"]: row["packets"] for row in port(self.status(), "lan")["passed"]}
+        self.assertGreaterEqual(passed["pass_vlan"], 20 + TRANSFER // 1460)
+
+    @unittest.skipUnless(has_kind("vlan"), "a kernel without 8021q has no PPP here")
+    def test_pppoe(self) -> None:
+        if not os.path.exists("/dev/ppp"):
+            os.mknod("/dev/ppp", stat.S_IFCHR | 0o600, os.makedev(108, 0))
+        macs = mac_of(self.source, "src0"), mac_of(self.sink, "dst0")
+        with ppp_interface(self.source, "src0", macs[1]) as near, ppp_interface(self.sink, "dst0", macs[0]) as far:
+            for space, device, ends in ((self.source, near, (1, 2)), (self.sink, far, (2, 1))):
+                ip_batch(space, [f"link set {device} mtu 1492 up", f"addr add 10.75.0.{ends[0]} peer 10.75.0.{ends[1]} dev {device}"])
+            self.start_plain(WIRE.replace("MATCH", "{dst: 10.75.0.2}"))
+            self.assert_connected("10.75.0.2")
+
+
+if __name__ == "__main__":
+    unittest.main()
