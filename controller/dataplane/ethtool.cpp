@@ -47,6 +47,12 @@ std::optional<bool> generic_receive_offload(const std::string &device) {
     return ask(device, ETHTOOL_GGRO, value) ? std::optional(value.data != 0) : std::nullopt;
 }
 
+std::optional<bool> strips_vlan_tags(const std::string &device) {
+    ethtool_value value{};
+    return ask(device, ETHTOOL_GFLAGS, value) ? std::optional((value.data & ETH_FLAG_RXVLAN) != 0)
+                                              : std::nullopt;
+}
+
 std::optional<uint64_t> link_speed_bits_per_s(const std::string &device) {
     constexpr uint64_t kMega = 1'000'000;
     ethtool_cmd settings{};

@@ -19,6 +19,8 @@ std::string driver_of(const std::string &device);
 std::optional<RingSizes> ring_sizes(const std::string &device);
 std::optional<Channels> channels(const std::string &device);
 std::optional<bool> generic_receive_offload(const std::string &device);
+// Takes 802.1Q tags out of received frames (rx-vlan-offload).
+std::optional<bool> strips_vlan_tags(const std::string &device);
 // What was negotiated, or what a virtual device claims. None: no link, or unknown.
 std::optional<uint64_t> link_speed_bits_per_s(const std::string &device);
 

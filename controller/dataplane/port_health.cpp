@@ -66,7 +66,9 @@ void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Por
 PortRole role_of(const CompiledPolicy &policy, uint32_t port) {
     PortRole role;
     for (const auto &t : policy.transitions) {
-        role.from |= std::find(t.from.begin(), t.from.end(), port) != t.from.end();
+        const bool from = std::find(t.from.begin(), t.from.end(), port) != t.from.end();
+        role.from |= from;
+        role.tagged |= from && t.forward == Forward::xconnect;
         role.to |= t.to == port;
     }
     return role;
@@ -86,6 +88,8 @@ std::string port_health(const PortFacts &facts, const Port &port, PortRole role)
             found.push_back(renamed(facts, port));
         if (role.from && facts.xdp_mode == "generic" && port.xdp != XdpChoice::generic)
             found.push_back(generic(facts));
+        if (role.tagged && facts.preflight.strips_tags)
+            found.push_back(tags_finding(facts.preflight, true));
         if (role.to)
             add_transmit(found, facts, port);
     }

@@ -10,8 +10,9 @@ namespace sluice {
 
 // Where the policy uses a port.
 struct PortRole {
-    bool from = false; // frames arrive there, and meet a program
-    bool to = false;   // frames are redirected to it
+    bool from = false;   // frames arrive there, and meet a program
+    bool to = false;     // frames are redirected to it
+    bool tagged = false; // frames with VLAN tags that arrive there are forwarded (xconnect)
 };
 PortRole role_of(const CompiledPolicy &policy, uint32_t port);
 

@@ -55,8 +55,10 @@ Preflight preflight(const Netdev &dev) {
     p.rings = ring_sizes(dev.name);
     p.channels = channels(dev.name);
     p.gro = generic_receive_offload(dev.name);
-    if (traits.real_speed)
+    if (traits.real_speed) {
         p.speed_bits_per_s = link_speed_bits_per_s(dev.name);
+        p.strips_tags = strips_vlan_tags(dev.name).value_or(false);
+    }
     return p;
 }
 
@@ -68,6 +70,11 @@ Finding mtu_finding(const Preflight &p) {
                 ", or generic mode as now (slow), or a driver with multi-buffer XDP"};
 }
 
+Finding tags_finding(const Preflight &p, bool hurts) {
+    return {p.dev.name + " takes VLAN tags out of frames before XDP sees them: they would leave untagged",
+            "ethtool -K " + p.dev.name + " rxvlan off", hurts};
+}
+
 std::vector<Finding> receive_findings(const Preflight &p) {
     std::vector<Finding> found;
     if (p.native == Ability::no)
@@ -77,6 +84,8 @@ std::vector<Finding> receive_findings(const Preflight &p) {
                              : "a card whose driver has XDP"});
     else if (!p.mtu_fits())
         found.push_back(mtu_finding(p));
+    if (p.strips_tags)
+        found.push_back(tags_finding(p, false));
     return found;
 }
 

@@ -37,6 +37,7 @@ struct Preflight {
     std::optional<RingSizes> rings;
     std::optional<Channels> channels;
     std::optional<bool> gro;
+    bool strips_tags = false; // a card that takes VLAN tags out of frames before XDP sees them
     std::optional<uint64_t> speed_bits_per_s; // of a wire; none for virtual devices, and without a link
 
     bool mtu_fits() const { return !linear_mtu || dev.mtu <= linear_mtu || frags; }
@@ -47,6 +48,9 @@ Preflight preflight(const Netdev &dev);
 // What stands in the way of receiving with XDP, and of being redirected to; in this order.
 std::vector<Finding> receive_findings(const Preflight &p);
 std::vector<Finding> transmit_findings(const Preflight &p);
+
+// Reason and cure of VLAN tags that XDP cannot see. `hurts` only where tagged frames shall be forwarded.
+Finding tags_finding(const Preflight &p, bool hurts);
 
 // Reason and cure of MTU `p.dev.mtu` that the driver cannot take in native mode.
 Finding mtu_finding(const Preflight &p);

@@ -5,6 +5,7 @@
 
 #include "cli/features_format.hpp"
 #include "dataplane/driver_traits.hpp"
+#include "dataplane/port_health.hpp"
 #include "dataplane/xdp_features.hpp"
 
 namespace sluice {
@@ -76,6 +77,21 @@ TEST(Preflight, the_members_of_a_bridge_are_the_cure_for_the_bridge) {
     Preflight p = interface("bridge", Ability::no, Ability::no);
     p.dev.kind = "bridge";
     EXPECT_TRUE(says(receive_findings(p), "no native XDP", "members of eth7"));
+}
+
+TEST(Preflight, tags_that_xdp_cannot_see_hurt_a_cross_connect) {
+    PortFacts facts;
+    facts.preflight = interface("ixgbe", Ability::yes, Ability::yes);
+    facts.dev = facts.preflight.dev;
+    facts.xdp_mode = "native";
+    Port port;
+    port.device = "eth7";
+    EXPECT_EQ(port_health(facts, port, {.from = true, .tagged = true}), "");
+    facts.preflight.strips_tags = true;
+    EXPECT_TRUE(says(receive_findings(facts.preflight), "takes VLAN tags out", "ethtool -K eth7 rxvlan off"));
+    EXPECT_FALSE(hurts(receive_findings(facts.preflight))) << "where nobody sends tags there is nothing to cure";
+    EXPECT_EQ(port_health(facts, port, {.from = true}), "");
+    EXPECT_NE(port_health(facts, port, {.from = true, .tagged = true}).find("rxvlan off"), std::string::npos);
 }
 
 TEST(Preflight, links_that_are_down_or_without_carrier) {
