@@ -89,7 +89,8 @@ TEST(Preflight, tags_that_xdp_cannot_see_hurt_a_cross_connect) {
     EXPECT_EQ(port_health(facts, port, {.from = true, .tagged = true}), "");
     facts.preflight.strips_tags = true;
     EXPECT_TRUE(says(receive_findings(facts.preflight), "takes VLAN tags out", "ethtool -K eth7 rxvlan off"));
-    EXPECT_FALSE(hurts(receive_findings(facts.preflight))) << "where nobody sends tags there is nothing to cure";
+    EXPECT_FALSE(hurts(receive_findings(facts.preflight)))
+        << "where nobody sends tags there is nothing to cure";
     EXPECT_EQ(port_health(facts, port, {.from = true}), "");
     EXPECT_NE(port_health(facts, port, {.from = true, .tagged = true}).find("rxvlan off"), std::string::npos);
 }
