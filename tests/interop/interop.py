@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Sluice beside other people's software: `interop.py [captures frames frr]`, default all. Debian's own python, for scapy.
+"""Sluice beside other people's software: `interop.py [captures frames frr tools]`, default all. Debian's own python, for scapy.
 
 Needs root and the programs of a build directory: SLUICE_BUILD_DIR, default build/.
 """
@@ -15,7 +15,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "lab
 from lab import exit_on_signals  # noqa: E402
 from machine import machine_line  # noqa: E402
 
-MODULES = ("captures", "frames", "frr")
+MODULES = ("captures", "frames", "frr", "tools")
 SKIPPED = 77  # exit code that ctest reports as skipped
 
 

@@ -28,7 +28,7 @@ transitions:
   - from: lan
     to: wan
     forward: xconnect
-    classes: [{name: voice, match: [MATCH]}, {name: default}]
+    classes: [{name: voice, match: [{vlan: 7}, {vlan: 100, dst: 10.76.0.2}, {dst: 10.75.0.2}]}, {name: default}]
   - {from: wan, to: lan, forward: xconnect}
 """
 ROUTED = """version: 1
@@ -136,22 +136,32 @@ class Encapsulation(ThreeHosts):
             passed = {row["name"]: row["packets"] for row in port(after, name)["passed"] if row["packets"]}
             self.assertEqual(passed, {}, f"frames that {name} gave to the kernel")
             self.assertEqual(port(after, name)["ledger"]["unexplained_received"], 0)
-        print(f"    {self._testMethodName}: {voice[1] - voice[0]} frames in class voice, {sent[1]['lan'] - sent[0]['lan']} back", flush=True)
+        print(f"    {address}: {voice[1] - voice[0]} frames in class voice, {sent[1]['lan'] - sent[0]['lan']} back", flush=True)
 
-    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
-    def test_vlan(self) -> None:
+    def make_tagged_interfaces(self) -> None:
         for space, device, host in ((self.source, "src0", 1), (self.sink, "dst0", 2)):
-            ip_batch(space, [f"link add link {device} name v7 type vlan id 7", f"addr add 10.77.0.{host}/24 dev v7", "link set v7 up"])
-        self.start_plain(WIRE.replace("MATCH", "{vlan: 7}"))
-        self.assert_connected("10.77.0.2")
-
-    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
-    def test_qinq(self) -> None:
-        for space, device, host in ((self.source, "src0", 1), (self.sink, "dst0", 2)):
-            ip_batch(space, [f"link add link {device} name s100 type vlan proto 802.1ad id 100", "link set s100 up",
+            ip_batch(space, [f"link add link {device} name v7 type vlan id 7", f"addr add 10.77.0.{host}/24 dev v7", "link set v7 up",
+                             f"link add link {device} name s100 type vlan proto 802.1ad id 100", "link set s100 up",
                              "link add link s100 name c7 mtu 1496 type vlan id 7", f"addr add 10.76.0.{host}/24 dev c7", "link set c7 up"])
-        self.start_plain(WIRE.replace("MATCH", "{vlan: 100, dst: 10.76.0.2}"))
-        self.assert_connected("10.76.0.2")
+
+    @contextmanager
+    def ppp_interfaces(self) -> Iterator[None]:
+        if not os.path.exists("/dev/ppp"):
+            os.mknod("/dev/ppp", stat.S_IFCHR | 0o600, os.makedev(108, 0))
+        macs = mac_of(self.source, "src0"), mac_of(self.sink, "dst0")
+        with ppp_interface(self.source, "src0", macs[1]) as near, ppp_interface(self.sink, "dst0", macs[0]) as far:
+            for space, device, ends in ((self.source, near, (1, 2)), (self.sink, far, (2, 1))):
+                ip_batch(space, [f"link set {device} mtu 1492 up", f"addr add 10.75.0.{ends[0]} peer 10.75.0.{ends[1]} dev {device}"])
+            yield
+
+    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q, and no PPP")
+    def test_a_wire_between_vlan_qinq_and_pppoe_interfaces(self) -> None:
+        self.make_tagged_interfaces()
+        with self.ppp_interfaces():
+            self.start_plain(WIRE)
+            for kind, address in (("vlan", "10.77.0.2"), ("qinq", "10.76.0.2"), ("pppoe", "10.75.0.2")):
+                with self.subTest(kind):
+                    self.assert_connected(address)
 
     @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
     def test_a_routed_vlan_is_the_kernels(self) -> None:
@@ -165,17 +175,6 @@ class Encapsulation(ThreeHosts):
         self.transfer("10.88.2.2")
         passed = {row["name"]: row["packets"] for row in port(self.status(), "lan")["passed"]}
         self.assertGreaterEqual(passed["pass_vlan"], 20 + TRANSFER // 1460)
-
-    @unittest.skipUnless(has_kind("vlan"), "a kernel without 8021q has no PPP here")
-    def test_pppoe(self) -> None:
-        if not os.path.exists("/dev/ppp"):
-            os.mknod("/dev/ppp", stat.S_IFCHR | 0o600, os.makedev(108, 0))
-        macs = mac_of(self.source, "src0"), mac_of(self.sink, "dst0")
-        with ppp_interface(self.source, "src0", macs[1]) as near, ppp_interface(self.sink, "dst0", macs[0]) as far:
-            for space, device, ends in ((self.source, near, (1, 2)), (self.sink, far, (2, 1))):
-                ip_batch(space, [f"link set {device} mtu 1492 up", f"addr add 10.75.0.{ends[0]} peer 10.75.0.{ends[1]} dev {device}"])
-            self.start_plain(WIRE.replace("MATCH", "{dst: 10.75.0.2}"))
-            self.assert_connected("10.75.0.2")
 
 
 if __name__ == "__main__":
