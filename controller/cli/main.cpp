@@ -42,98 +42,147 @@ void add_global_options(CLI::App &app, Arguments &arguments) {
     app.footer(exit_code_help);
 }
 
-void add_subcommands(CLI::App &app, Arguments &arguments, Command &command) {
-    const auto add = [&](const char *name, const char *what, const char *example, Command run) {
-        auto *sub = app.add_subcommand(name, what);
+// Registers the subcommands; the one that is given becomes `command`.
+class Subcommands {
+  public:
+    Subcommands(CLI::App &app, Arguments &arguments, Command &command)
+        : app_(app), arguments_(arguments), command_(command) {}
+
+    void add_all() {
+        add_looking();
+        add_drops();
+        add_top();
+        add_explain();
+        add_policy();
+        add_trial();
+        add_host();
+    }
+
+  private:
+    CLI::App *add(const char *name, const char *what, const char *example, Command run) {
+        auto *sub = app_.add_subcommand(name, what);
         sub->footer(std::string("Example:\n  ") + example);
-        sub->callback([&command, run = std::move(run)] { command = run; });
+        sub->callback([this, run = std::move(run)] { command_ = run; });
         return sub;
-    };
-    add("check", "Validate policy files without touching the system",
-        "sluicectl check /etc/sluice/policy.yaml",
-        [&](const Context &c) { return run_check(c, arguments.files); })
-        ->add_option("FILE", arguments.files, "Policy files")
-        ->required();
+    }
+    void add_looking();
+    void add_drops();
+    void add_top();
+    void add_explain();
+    void add_policy();
+    void add_trial();
+    void add_host();
+
+    CLI::App &app_;
+    Arguments &arguments_;
+    Command &command_;
+};
+
+void Subcommands::add_looking() {
     auto *status = add("status", "Show ports, rings and classes; exit code 4 while degraded",
-                       "sluicectl status --watch 1\n  sluicectl status --ledger", [&](const Context &c) {
-                           return arguments.watch_s > 0 ? run_watch(c, arguments.ledger, arguments.watch_s)
-                                                        : run_status(c, arguments.ledger);
+                       "sluicectl status --watch 1\n  sluicectl status --ledger", [this](const Context &c) {
+                           return arguments_.watch_s > 0 ? run_watch(c, arguments_.ledger, arguments_.watch_s)
+                                                         : run_status(c, arguments_.ledger);
                        });
-    status->add_flag("--ledger", arguments.ledger,
+    status->add_flag("--ledger", arguments_.ledger,
                      "Show what became of every frame, per port; exit code 4 when some are unexplained");
-    status->add_option("--watch", arguments.watch_s, "Repeat every so many seconds")
+    status->add_option("--watch", arguments_.watch_s, "Repeat every so many seconds")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 3600.0));
+}
+
+void Subcommands::add_drops() {
+    DropOptions &options = arguments_.drops;
     auto *drops =
         add("drops", "Explain sampled drops and marks: reason, flow, class, delays, policy line",
             "sluicectl drops --follow\n  sluicectl drops --pcap drops.pcapng && wireshark drops.pcapng",
-            [&](const Context &c) { return run_drops(c, arguments.drops); });
-    drops->add_flag("--follow,-f", arguments.drops.follow,
-                    "Show what happens from now on, until interrupted");
+            [&options](const Context &c) { return run_drops(c, options); });
+    drops->add_flag("--follow,-f", options.follow, "Show what happens from now on, until interrupted");
     drops
-        ->add_option("--pcap", arguments.drops.pcap,
+        ->add_option("--pcap", options.pcap,
                      "Write a pcapng capture, the reason as packet comment; - = stdout")
         ->type_name("FILE");
-    drops->add_option("--reason", arguments.drops.reasons,
-                      "Only this reason, e.g. drop_codel; may be repeated");
-    drops->add_option("--count,-c", arguments.drops.count, "End after so many events");
+    drops->add_option("--reason", options.reasons, "Only this reason, e.g. drop_codel; may be repeated");
+    drops->add_option("--count,-c", options.count, "End after so many events");
+}
+
+void Subcommands::add_top() {
+    TopOptions &options = arguments_.top;
     auto *top = add("top", "Live view: ports, rings, classes and the flows with the largest backlog",
                     "sluicectl top\n  sluicectl top --once\n  sluicectl top -o json",
-                    [&](const Context &c) { return run_top(c, arguments.top); });
-    top->add_flag("--once", arguments.top.once, "Print one look and end; so it is without a terminal");
-    top->add_option("--interval,-i", arguments.top.period_s, "Time between two looks")
+                    [&options](const Context &c) { return run_top(c, options); });
+    top->add_flag("--once", options.once, "Print one look and end; so it is without a terminal");
+    top->add_option("--interval,-i", options.period_s, "Time between two looks")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 3600.0))
         ->capture_default_str();
+}
+
+void Subcommands::add_explain() {
+    ExplainOptions &options = arguments_.explain;
     auto *explain =
         add("explain", "Say what would happen to a packet now: class, policy line, bucket, what limits it",
             "sluicectl explain --src 10.0.0.7 --dst 192.0.2.9 --proto tcp --dport 443",
-            [&](const Context &c) { return run_explain(c, arguments.explain); });
-    explain->add_option("--src", arguments.explain.src, "Source address, IPv4 or IPv6")->required();
-    explain->add_option("--dst", arguments.explain.dst, "Destination address")->required();
-    explain->add_option("--dport", arguments.explain.dport, "Destination port");
-    explain->add_option("--sport", arguments.explain.sport, "Source port");
-    explain->add_option("--proto", arguments.explain.proto,
+            [&options](const Context &c) { return run_explain(c, options); });
+    explain->add_option("--src", options.src, "Source address, IPv4 or IPv6")->required();
+    explain->add_option("--dst", options.dst, "Destination address")->required();
+    explain->add_option("--dport", options.dport, "Destination port");
+    explain->add_option("--sport", options.sport, "Source port");
+    explain->add_option("--proto", options.proto,
                         "tcp, udp, icmp, ... or a number; tcp where ports are given");
-    explain->add_option("--dscp", arguments.explain.dscp, "Code point: ef, af41, cs1, ... or 0..63");
-    explain->add_option("--vlan", arguments.explain.vlan, "VLAN id of the outermost tag");
-    explain->add_option("--length", arguments.explain.length, "Bytes of the frame");
-    explain->add_option("--in", arguments.explain.in,
-                        "Port of the policy that it arrives at; all where not given");
-    add("features",
-        "Say what this kernel and its interfaces can do for sluice, what is missing, and the cure",
-        "sluicectl features\n  sluicectl features eth1 -o json",
-        [&](const Context &c) { return run_features(c, arguments.files); })
-        ->add_option("IF", arguments.files, "Interfaces; all where none is given");
+    explain->add_option("--dscp", options.dscp, "Code point: ef, af41, cs1, ... or 0..63");
+    explain->add_option("--vlan", options.vlan, "VLAN id of the outermost tag");
+    explain->add_option("--length", options.length, "Bytes of the frame");
+    explain->add_option("--in", options.in, "Port of the policy that it arrives at; all where not given");
+}
+
+void Subcommands::add_policy() {
+    add("check", "Validate policy files without touching the system",
+        "sluicectl check /etc/sluice/policy.yaml",
+        [this](const Context &c) { return run_check(c, arguments_.files); })
+        ->add_option("FILE", arguments_.files, "Policy files")
+        ->required();
     add("reload", "Load the policy file again; a bad file changes nothing", "sluicectl reload -o json",
         run_reload);
+    add("plan", "Show what a policy file would change, and whether that is a swap in place",
+        "sluicectl plan\n  sluicectl plan new.yaml -o json",
+        [this](const Context &c) { return run_plan(c, arguments_.plan); })
+        ->add_option("FILE", arguments_.plan, "Policy file; the one of the daemon where not given");
+    add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",
+        run_schema);
+}
+
+void Subcommands::add_trial() {
+    ApplyOptions &options = arguments_.apply;
     auto *apply =
         add("apply", "Put a policy in force, for good or on trial; a bad file changes nothing",
             "sluicectl apply new.yaml\n  sluicectl apply new.yaml --confirm-within 60s && sluicectl confirm",
-            [&](const Context &c) { return run_apply(c, arguments.apply); });
-    apply->add_option("FILE", arguments.apply.file, "Policy file; it is read here and sent")->required();
+            [&options](const Context &c) { return run_apply(c, options); });
+    apply->add_option("FILE", options.file, "Policy file; it is read here and sent")->required();
     apply
-        ->add_option("--confirm-within", arguments.apply.confirm_within,
+        ->add_option("--confirm-within", options.confirm_within,
                      "Take it back unless `sluicectl confirm` comes in this time")
         ->type_name("DURATION");
     add("confirm", "Keep the policy that is on trial", "sluicectl confirm", run_confirm);
     add("rollback", "Go back to the policy before the last change", "sluicectl rollback", run_rollback);
-    add("plan", "Show what a policy file would change, and whether that is a swap in place",
-        "sluicectl plan\n  sluicectl plan new.yaml -o json",
-        [&](const Context &c) { return run_plan(c, arguments.plan); })
-        ->add_option("FILE", arguments.plan, "Policy file; the one of the daemon where not given");
+}
+
+void Subcommands::add_host() {
+    add("features",
+        "Say what this kernel and its interfaces can do for sluice, what is missing, and the cure",
+        "sluicectl features\n  sluicectl features eth1 -o json",
+        [this](const Context &c) { return run_features(c, arguments_.files); })
+        ->add_option("IF", arguments_.files, "Interfaces; all where none is given");
     add("unload", "Take away the data path that a sluiced which has ended left in place",
         "systemctl stop sluiced && sluicectl unload",
-        [&](const Context &c) { return run_unload(c, arguments.pin_path); })
-        ->add_option("--pin-path", arguments.pin_path, "As given to sluiced")
+        [this](const Context &c) { return run_unload(c, arguments_.pin_path); })
+        ->add_option("--pin-path", arguments_.pin_path, "As given to sluiced")
         ->type_name("FOLDER")
         ->capture_default_str();
-    add("schema", "Print the JSON Schema of policy files", "sluicectl schema > policy.schema.json",
-        run_schema);
     add("support-bundle", "Collect what is needed to judge this host from afar into one archive",
         "sluicectl support-bundle --file sluice-support.tar.gz",
-        [&](const Context &c) { return run_support_bundle(c, arguments.bundle); })
-        ->add_option("--file", arguments.bundle, "Archive to write")
+        [this](const Context &c) { return run_support_bundle(c, arguments_.bundle); })
+        ->add_option("--file", arguments_.bundle, "Archive to write")
         ->type_name("FILE")
         ->capture_default_str();
     add("version", "Print the version", "sluicectl version", run_version);
@@ -159,7 +208,8 @@ int main(int argc, char **argv) {
     Arguments arguments;
     Command command;
     add_global_options(app, arguments);
-    add_subcommands(app, arguments, command);
+    Subcommands subcommands(app, arguments, command);
+    subcommands.add_all();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &e) {

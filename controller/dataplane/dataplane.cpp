@@ -1,4 +1,4 @@
-#include "dataplane/dataplane.hpp"
+#include "dataplane/loaded_dataplane.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -25,71 +25,11 @@ namespace {
 // milliseconds; then the old counters stand still.
 constexpr auto kLastRead = std::chrono::milliseconds(2), kLastFrame = std::chrono::milliseconds(10);
 
-class LoadedDataplane final : public Dataplane {
-  public:
-    explicit LoadedDataplane(const Options &options) : options_(options) {}
-    ~LoadedDataplane() override;
-
-    Result<> open(const CompiledPolicy &policy);
-    Result<> attach() override;
-    Result<> prepare(const CompiledPolicy &policy) override;
-    Result<> apply(const CompiledPolicy &policy) override;
-    Result<bool> look() override;
-    Result<> follow() override;
-    Result<> sample(uint32_t port) override;
-    Result<> pause(uint32_t port, uint16_t quanta) override;
-    SpillPath *spill(uint32_t port) override;
-    Maps &maps() override { return active_.maps; }
-    const std::vector<PortFacts> &ports() const override { return active_.wiring.ports; }
-    int events_fd() const override { return active_.instance.map("sl_events"); }
-    uint32_t generation() const override { return active_.maps.control[0].generation; }
-    Hook hook() const override { return options_.hook; }
-    uint64_t instances() const override { return instances_; }
-    bool adopted() const override { return adopted_; }
-    std::string history() const override { return history_; }
-
-  private:
-    Result<> open_pins(const CompiledPolicy &policy, const Wiring &wiring);
-    Result<DataPath> build(const CompiledPolicy &policy, Wiring wiring) const;
-    Result<> fill(DataPath &path, const CompiledPolicy &policy) const;
-    Result<> adopt(const CompiledPolicy &policy, Wiring wiring);
-    Result<> attach_adopted();
-    Result<> flip(const CompiledPolicy &policy);
-    Result<> exchange(DataPath &next, DataPath &old, const CompiledPolicy &policy);
-    Result<> bring_in(DataPath &next, DataPath &old, const CompiledPolicy &policy);
-    Result<> check_xdp_modes(const CompiledPolicy &policy, const Wiring &wiring) const;
-    void carry(DataPath &next, const DataPath &old) const;
-    Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
-    Result<> follow_side_path(uint32_t port, const PortFacts &before);
-    Result<> pin_again();
-    static void note_health(DataPath &path, const CompiledPolicy &policy);
-
-    Options options_;
-    std::optional<PinFolder> pins_;
-    CompiledPolicy loaded_;
-    DataPath active_; // in force, or to be so with attach()
-    DataPath before_; // of an earlier daemon, until attach()
-    bool adopted_ = false, attached_ = false;
-    uint64_t instances_ = 1;
-    std::string history_;
-
-    std::vector<PortFacts> seen_; // by look(), not acted on yet
-    bool unfinished_ = false;     // follow() failed: the next look shall try again
-
-    // what prepare() found for the policy of this hash
-    std::optional<uint64_t> prepared_for_;
-    std::optional<DataPath> prepared_; // none: the instance in force will do
-};
+} // namespace
 
 LoadedDataplane::~LoadedDataplane() {
     if (pins_ && (attached_ || adopted_))
         active_.leave();
-}
-
-// What the API tells about ports, once programs are attached.
-void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) {
-    for (uint32_t i = 0; i < path.ports().size(); i++)
-        path.ports()[i].degraded = port_health(path.ports()[i], policy.port(i), role_of(policy, i));
 }
 
 Result<> LoadedDataplane::fill(DataPath &path, const CompiledPolicy &policy) const {
@@ -328,85 +268,6 @@ Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
     return {};
 }
 
-Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<PortFacts> &before) {
-    PortFacts &facts = active_.ports()[in.port];
-    if (facts.missing) {
-        in.link = Fd();
-        return {};
-    }
-    in.stale = in.stale || needs_new_program(loaded_, in.port, before, active_.ports());
-    if (in.link && !in.stale)
-        return {};
-    if (in.stale) {
-        auto program = load_ingress(active_.instance, loaded_, in.port, active_.wiring);
-        if (!program)
-            return tl::unexpected(program.error());
-        in.program = std::move(*program);
-    }
-    return attach_ingress(in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
-}
-
-// The queue and the socket of a device went with it; another one gets its own.
-Result<> LoadedDataplane::follow_side_path(uint32_t port, const PortFacts &before) {
-    const PortFacts &facts = active_.ports()[port];
-    if (facts.missing == before.missing && facts.dev.ifindex == before.dev.ifindex)
-        return {};
-    close_side_path(active_, port, before.dev.ifindex);
-    DataPath nobody;
-    return open_side_path(active_, nobody, loaded_, port);
-}
-
-Result<bool> LoadedDataplane::look() {
-    auto seen = query_ports(loaded_.source, &active_.ports());
-    if (!seen)
-        return tl::unexpected(seen.error());
-    seen_ = std::move(*seen);
-    return unfinished_ || differs(active_.ports(), seen_);
-}
-
-// The instance is another one now: of other devices.
-Result<> LoadedDataplane::pin_again() {
-    active_.identity = identity(loaded_, active_.wiring, options_.hook);
-    if (!pins_)
-        return {};
-    return pin_programs(active_).and_then([&] { return pin_links(active_); });
-}
-
-Result<> LoadedDataplane::follow() {
-    std::vector<PortFacts> &facts = active_.ports();
-    const std::vector<PortFacts> before = std::exchange(facts, std::move(seen_));
-    const uint32_t cpus = active_.maps.cpus;
-    for (uint32_t i = 0; i < facts.size(); i++)
-        if (facts[i].dev.ifindex != before[i].dev.ifindex)
-            for (uint32_t cpu = 0; cpu < cpus; cpu++)
-                active_.maps.rings[i * cpus + cpu].device = 0; // the old one's memory may be anybody's
-    std::erase_if(active_.pass_links, [&](const auto &entry) {
-        return std::none_of(facts.begin(), facts.end(),
-                            [&](const PortFacts &f) { return !f.missing && f.dev.ifindex == entry.first; });
-    });
-    attach_pass_programs(active_, loaded_);
-    fill_ports(active_.maps, loaded_, facts);
-    Result<> done = serve_ports(active_.instance, loaded_, facts);
-    std::map<uint32_t, std::string> trouble; // of one port, which is not the others'
-    for (uint32_t i = 0; i < facts.size(); i++)
-        if (const auto followed = follow_side_path(i, before[i]); !followed) {
-            trouble[i] = to_string(followed.error());
-            done = followed;
-        }
-    for (auto &in : active_.ingress)
-        if (const auto followed = follow_ingress(in, before); !followed) {
-            trouble[in.port] = to_string(followed.error());
-            done = followed;
-        }
-    if (auto pinned = pin_again(); !pinned)
-        done = pinned;
-    note_health(active_, loaded_);
-    for (const auto &[port, text] : trouble)
-        facts[port].degraded = text;
-    unfinished_ = !done;
-    return done;
-}
-
 SpillPath *LoadedDataplane::spill(uint32_t port) {
     const auto found = active_.spills.find(port);
     return found == active_.spills.end() ? nullptr : found->second.get();
@@ -424,8 +285,6 @@ Result<> LoadedDataplane::pause(uint32_t port, uint16_t quanta) {
     const auto found = active_.pauses.find(port);
     return found == active_.pauses.end() ? Result<>() : found->second.send(quanta);
 }
-
-} // namespace
 
 Result<std::unique_ptr<Dataplane>> Dataplane::load(const CompiledPolicy &policy, const Options &options) {
     auto dataplane = std::make_unique<LoadedDataplane>(options);

@@ -107,8 +107,8 @@ def of_peers(document: dict) -> dict[str, Figure]:
 def of_tree(document: dict) -> dict[str, Figure]:
     rows = document["tree"]
     first = rows[0]
-    return {f"{row['tenants']} tenants, {row['flows']} flows: tick": Figure(
-        row["tick_us"] / first["tick_us"], 0.1, unit=f"x {first['tenants']} tenants") for row in rows[1:]}
+    return {f"{row.get('ports', 1)} ports, {row['tenants']} tenants, {row['flows']} flows: tick": Figure(
+        row["tick_us"] / first["tick_us"], 0.1, unit="x the first row") for row in rows[1:]}
 
 
 def of_verdict(document: dict) -> dict[str, Figure]:

@@ -1,0 +1,100 @@
+// Devices come, go and change under a data path in force.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "dataplane/fill.hpp"
+#include "dataplane/follow.hpp"
+#include "dataplane/loaded_dataplane.hpp"
+#include "dataplane/pins.hpp"
+#include "dataplane/port_health.hpp"
+#include "dataplane/swap.hpp"
+
+namespace sluice {
+
+// What the API tells about ports, once programs are attached.
+void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) {
+    for (uint32_t i = 0; i < path.ports().size(); i++)
+        path.ports()[i].degraded = port_health(path.ports()[i], policy.port(i), role_of(policy, i));
+}
+
+Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<PortFacts> &before) {
+    PortFacts &facts = active_.ports()[in.port];
+    if (facts.missing) {
+        in.link = Fd();
+        return {};
+    }
+    in.stale = in.stale || needs_new_program(loaded_, in.port, before, active_.ports());
+    if (in.link && !in.stale)
+        return {};
+    if (in.stale) {
+        auto program = load_ingress(active_.instance, loaded_, in.port, active_.wiring);
+        if (!program)
+            return tl::unexpected(program.error());
+        in.program = std::move(*program);
+    }
+    return attach_ingress(in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
+}
+
+// The queue and the socket of a device went with it; another one gets its own.
+Result<> LoadedDataplane::follow_side_path(uint32_t port, const PortFacts &before) {
+    const PortFacts &facts = active_.ports()[port];
+    if (facts.missing == before.missing && facts.dev.ifindex == before.dev.ifindex)
+        return {};
+    close_side_path(active_, port, before.dev.ifindex);
+    DataPath nobody;
+    return open_side_path(active_, nobody, loaded_, port);
+}
+
+Result<bool> LoadedDataplane::look() {
+    auto seen = query_ports(loaded_.source, &active_.ports());
+    if (!seen)
+        return tl::unexpected(seen.error());
+    seen_ = std::move(*seen);
+    return unfinished_ || differs(active_.ports(), seen_);
+}
+
+// The instance is another one now: of other devices.
+Result<> LoadedDataplane::pin_again() {
+    active_.identity = identity(loaded_, active_.wiring, options_.hook);
+    if (!pins_)
+        return {};
+    return pin_programs(active_).and_then([&] { return pin_links(active_); });
+}
+
+Result<> LoadedDataplane::follow() {
+    std::vector<PortFacts> &facts = active_.ports();
+    const std::vector<PortFacts> before = std::exchange(facts, std::move(seen_));
+    const uint32_t cpus = active_.maps.cpus;
+    for (uint32_t i = 0; i < facts.size(); i++)
+        if (facts[i].dev.ifindex != before[i].dev.ifindex)
+            for (uint32_t cpu = 0; cpu < cpus; cpu++)
+                active_.maps.rings[i * cpus + cpu].device = 0; // the old one's memory may be anybody's
+    std::erase_if(active_.pass_links, [&](const auto &entry) {
+        return std::none_of(facts.begin(), facts.end(),
+                            [&](const PortFacts &f) { return !f.missing && f.dev.ifindex == entry.first; });
+    });
+    attach_pass_programs(active_, loaded_);
+    fill_ports(active_.maps, loaded_, facts);
+    Result<> done = serve_ports(active_.instance, loaded_, facts);
+    std::map<uint32_t, std::string> trouble; // of one port, which is not the others'
+    for (uint32_t i = 0; i < facts.size(); i++)
+        if (const auto followed = follow_side_path(i, before[i]); !followed) {
+            trouble[i] = to_string(followed.error());
+            done = followed;
+        }
+    for (auto &in : active_.ingress)
+        if (const auto followed = follow_ingress(in, before); !followed) {
+            trouble[in.port] = to_string(followed.error());
+            done = followed;
+        }
+    if (auto pinned = pin_again(); !pinned)
+        done = pinned;
+    note_health(active_, loaded_);
+    for (const auto &[port, text] : trouble)
+        facts[port].degraded = text;
+    unfinished_ = !done;
+    return done;
+}
+
+} // namespace sluice
