@@ -305,7 +305,12 @@ int BPF_PROG(sluice_redirect_err, const struct net_device *dev, const struct bpf
 	if (!tx)
 		return 0;
 	tx->drops[drop_reason(err)]++;
-	tx->head--;
+	if (tx->head != tx->tail) {
+		tx->head--;
+	} else { /* generic mode has counted it as sent: sluice_note_gone() */
+		tx->sent_packets--;
+		tx->sent_bytes -= tx->pending[(tx->head - 1) & (SLUICE_PENDING - 1)];
+	}
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static __always_inline int controller_lost(const struct sluice_control *control,
 
 /* Decide about a frame whose way out is known. Returns the outcome; the frame is changed only if it is forwarded. */
 static __always_inline __u32 admit_and_send(struct packet *p, const struct route *r, struct sluice_control *control,
-					    struct sluice_clock *clock, __u32 cpu)
+					    struct sluice_clock *clock, const struct sluice_port_count *count, __u32 cpu)
 {
 	__u32 egress = r->egress & (SLUICE_MAX_EGRESS - 1);
 	__u32 row = (control->generation & 1) * SLUICE_MAX_TRANSITIONS + config.egress_transition[egress];
@@ -89,6 +89,8 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 	if (a.remark)
 		set_dscp(p, a.remark);
 	sluice_note_redirect(&q, &a);
+	if (count->generic)
+		sluice_note_gone(a.tx, q.wire);
 	return a.outcome;
 }
 
@@ -112,7 +114,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	if (outcome == SLUICE_FORWARD)
 		outcome = route(ctx, &p, &r);
 	if (outcome == SLUICE_FORWARD)
-		outcome = admit_and_send(&p, &r, control, clock, cpu);
+		outcome = admit_and_send(&p, &r, control, clock, count, cpu);
 	if (outcome < SLUICE_OUTCOMES)
 		count->outcome[outcome]++;
 	if (outcome <= SLUICE_MARK)

@@ -58,11 +58,27 @@ static __always_inline int recall(struct xdp_md *ctx, struct leaving *l)
 	return config.xconnect || l->p.family ? 0 : -1;
 }
 
+static __always_inline struct sluice_port_count *port_count(const struct leaving *l)
+{
+	__u32 row = config.port * config.cpus + l->x->q.cpu;
+
+	return bpf_map_lookup_elem(&sl_port_counts, &row);
+}
+
+/* A frame of `wire` bytes is redirected. */
+static __always_inline void note_leaving(const struct leaving *l, struct sluice_tx *tx, __u32 wire)
+{
+	const struct sluice_port_count *count = port_count(l);
+
+	sluice_note_wire(tx, wire);
+	if (count && count->generic)
+		sluice_note_gone(tx, wire);
+}
+
 /* One outcome for each frame that the port received: a frame that left the first program is counted here. */
 static __always_inline void count_for_port(const struct leaving *l, __u32 outcome)
 {
-	__u32 row = config.port * config.cpus + l->x->q.cpu;
-	struct sluice_port_count *count = bpf_map_lookup_elem(&sl_port_counts, &row);
+	struct sluice_port_count *count = port_count(l);
 
 	if (count && outcome < SLUICE_OUTCOMES)
 		count->outcome[outcome]++;
@@ -82,7 +98,7 @@ static __always_inline int send_home(struct leaving *l)
 		hop(&l->p, &l->x->r);
 	if (l->x->remark)
 		set_dscp(&l->p, l->x->remark);
-	sluice_note_redirect(&l->x->q, &l->a);
+	note_leaving(l, l->a.tx, l->x->q.wire);
 	return bpf_redirect_map(&sl_devmap, l->x->q.port, 0);
 }
 

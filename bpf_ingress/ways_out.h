@@ -53,7 +53,7 @@ static __always_inline int take_trim(struct leaving *l)
 	if (cut(&l->p, length))
 		return XDP_DROP; /* the kernel shortens any frame by this much */
 	sluice_join(f, l->a.count, l->a.vt + sluice_lag(f->finish, l->a.vt), wire, l->a.bucket);
-	sluice_note_wire(l->a.tx, wire);
+	note_leaving(l, l->a.tx, wire);
 	return bpf_redirect_map(&sl_devmap, l->x->q.port, 0);
 }
 
@@ -82,7 +82,7 @@ static __always_inline int take_detour(struct leaving *l, const struct detour *d
 	if (d->remark)
 		set_dscp(&l->p, d->remark);
 	if (tx)
-		sluice_note_wire(tx, d->wire);
+		note_leaving(l, tx, d->wire);
 	return bpf_redirect_map(&sl_devmap, d->port, 0);
 }
 

@@ -142,8 +142,10 @@ Result<> LoadedDataplane::check_xdp_modes(const CompiledPolicy &policy, const Wi
 }
 
 Result<> LoadedDataplane::attach_adopted() {
-    for (const IngressPort &in : active_.ingress)
+    for (const IngressPort &in : active_.ingress) {
         active_.ports()[in.port].xdp_mode = xdp_mode(in.ifindex);
+        note_mode(active_.maps, in.port, active_.ports()[in.port]);
+    }
     // What an earlier daemon left beside the programs: from here on this process runs it.
     DataPath left;
     left.pass_links.swap(active_.pass_links);

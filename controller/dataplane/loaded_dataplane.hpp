@@ -47,7 +47,7 @@ class LoadedDataplane final : public Dataplane {
     Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
     Result<> follow_side_path(uint32_t port, const PortFacts &before);
     Result<> pin_again();
-    static void note_health(DataPath &path, const CompiledPolicy &policy);
+    void note_health(DataPath &path, const CompiledPolicy &policy) const;
 
     Options options_;
     std::optional<PinFolder> pins_;

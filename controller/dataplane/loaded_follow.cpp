@@ -13,9 +13,16 @@
 namespace sluice {
 
 // What the API tells about ports, once programs are attached.
-void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) {
-    for (uint32_t i = 0; i < path.ports().size(); i++)
-        path.ports()[i].degraded = port_health(path.ports()[i], policy.port(i), role_of(policy, i));
+void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) const {
+    std::vector<PortFacts> &ports = path.ports();
+    const auto is_generic = [&](uint32_t port) { return ports[port].xdp_mode == "generic"; };
+    for (uint32_t i = 0; i < ports.size(); i++) {
+        PortRole role = role_of(policy, i);
+        for (const auto &t : policy.transitions)
+            role.unheard |= options_.hook == Hook::tracepoint && t.to == i &&
+                            std::any_of(t.from.begin(), t.from.end(), is_generic);
+        ports[i].degraded = port_health(ports[i], policy.port(i), role);
+    }
 }
 
 Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<PortFacts> &before) {
@@ -33,7 +40,7 @@ Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<Port
             return tl::unexpected(program.error());
         in.program = std::move(*program);
     }
-    return attach_ingress(in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
+    return attach_ingress(active_.maps, in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
 }
 
 // The queue and the socket of a device went with it; another one gets its own.

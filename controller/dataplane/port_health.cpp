@@ -47,7 +47,13 @@ bool above_speed(const PortFacts &facts, const Port &port) {
            *port.rate_bytes_per_s > *facts.preflight.speed_bits_per_s / 8;
 }
 
-void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Port &port) {
+Finding unheard(const PortFacts &facts) {
+    return {"frames come to " + facts.dev.name +
+                " by generic XDP: its ring is not read, nothing tells what it drains",
+            "give the port a rate, or start sluiced with --egress-hook devmap"};
+}
+
+void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Port &port, PortRole role) {
     for (Finding &f : transmit_findings(facts.preflight))
         if (f.hurts) {
             f.what += kernel_path;
@@ -57,6 +63,8 @@ void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Por
         found.push_back(no_program(facts));
     if (!facts.ring_rules() && !port.rate_bytes_per_s)
         found.push_back(no_rate(facts));
+    else if (role.unheard && !port.rate_bytes_per_s)
+        found.push_back(unheard(facts));
     if (above_speed(facts, port))
         found.push_back(too_fast(facts, port));
 }
@@ -91,7 +99,7 @@ std::string port_health(const PortFacts &facts, const Port &port, PortRole role)
         if (role.tagged && facts.preflight.strips_tags)
             found.push_back(tags_finding(facts.preflight, true));
         if (role.to)
-            add_transmit(found, facts, port);
+            add_transmit(found, facts, port, role);
     }
     std::string text;
     for (const Finding &f : found)

@@ -10,9 +10,10 @@ namespace sluice {
 
 // Where the policy uses a port.
 struct PortRole {
-    bool from = false;   // frames arrive there, and meet a program
-    bool to = false;     // frames are redirected to it
-    bool tagged = false; // frames with VLAN tags that arrive there are forwarded (xconnect)
+    bool from = false;    // frames arrive there, and meet a program
+    bool to = false;      // frames are redirected to it
+    bool tagged = false;  // frames with VLAN tags that arrive there are forwarded (xconnect)
+    bool unheard = false; // frames come to it by generic XDP, whose sends no tracepoint tells
 };
 PortRole role_of(const CompiledPolicy &policy, uint32_t port);
 

@@ -103,9 +103,9 @@ void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {
     }
 }
 
-Result<> attach_ingress(IngressPort &in, PortFacts &facts, XdpChoice choice) {
-    if (facts.missing)
-        return {};
+namespace {
+
+Result<> attach_in_mode(IngressPort &in, PortFacts &facts, XdpChoice choice) {
     if (in.link && in.ifindex == facts.dev.ifindex) {
         if (auto r = check_xdp_mode(facts, choice); !r)
             return r;
@@ -122,6 +122,19 @@ Result<> attach_ingress(IngressPort &in, PortFacts &facts, XdpChoice choice) {
     return {};
 }
 
+} // namespace
+
+void note_mode(Maps &maps, uint32_t port, const PortFacts &facts) {
+    for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
+        maps.port_counts[maps.port_row(port, cpu)].generic = facts.xdp_mode == "generic";
+}
+
+Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, XdpChoice choice) {
+    if (facts.missing)
+        return {};
+    return attach_in_mode(in, facts, choice).map([&] { note_mode(maps, in.port, facts); });
+}
+
 Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy &policy) {
     auto tracepoints = attach_tracepoints(next.instance);
     if (!tracepoints)
@@ -133,7 +146,7 @@ Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy 
             in.link = duplicate(before->link);
             in.ifindex = before->ifindex;
         }
-        if (auto r = attach_ingress(in, facts, policy.port(in.port).xdp); !r)
+        if (auto r = attach_ingress(next.maps, in, facts, policy.port(in.port).xdp); !r)
             return r;
     }
     return {};

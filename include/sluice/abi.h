@@ -273,6 +273,7 @@ struct sluice_port_count {
 	__u64 received_packets;
 	__u64 received_bytes;                /* frame bytes, as the device counts them */
 	__u64 outcome[SLUICE_OUTCOMES];      /* of the frames received here: their sum is received_packets */
+	__u64 generic;                       /* 1: the program is attached in generic mode. Writer: the controller */
 } SLUICE_ALIGNED;
 SLUICE_SIZE(sluice_port_count, 256);
 

@@ -472,6 +472,14 @@ SLUICE_INLINE void sluice_note_wire(struct sluice_tx *tx, __u32 wire)
 	tx->admitted_packets++;
 }
 
+/* Generic XDP sends a frame at once, by no tracepoint: what the verdict lets go has gone. */
+SLUICE_INLINE void sluice_note_gone(struct sluice_tx *tx, __u32 wire)
+{
+	tx->sent_packets += tx->head - tx->tail;
+	tx->sent_bytes += wire;
+	tx->tail = tx->head;
+}
+
 /* Note an admitted frame's length for the egress hook, which sees only how many frames went. Call it for each frame
  * that bpf_redirect_map() accepted. */
 SLUICE_INLINE void sluice_note_redirect(const struct sluice_request *q, const struct sluice_answer *a)

@@ -29,7 +29,10 @@ def main() -> int:
     exit_on_signals()
     print(machine_line())
     suite = unittest.defaultTestLoader.loadTestsFromNames([f"{name}_test" for name in chosen])
-    return 0 if unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite).wasSuccessful() else 1
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    if result.skipped and len(result.skipped) == result.testsRun:
+        return SKIPPED
+    return 0 if result.wasSuccessful() else 1
 
 
 if __name__ == "__main__":

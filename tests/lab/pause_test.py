@@ -52,6 +52,7 @@ class Pause(LabCase):
     @once_more_when_noisy
     def test_a_neighbour_that_obeys_loses_next_to_nothing(self) -> None:
         report, losses, lan = self.flooded(self.treatment(", pause: {above: 2ms, below: 1ms}"))
+        self.assertEqual((losses.get("ring_full", 0), losses.get("drop_ring", 0)), (0, 0))
         self.assertLessEqual(sum(losses.values()), 0.1 * report["sent"], "a burst before a tick has seen it")
         self.assertGreater(report["pauses"], 50)
         self.assertGreater(report["resumes"], 10)

@@ -24,6 +24,10 @@ def sluicectl(lab: Lab, treatment: Sluice, *words: str) -> subprocess.CompletedP
 
 
 class Reload(LabCase):
+    def assert_frames(self, status: dict, before: int, count: int) -> None:
+        """So many frames since; the source's own stack may ask for a neighbour meanwhile."""
+        self.assertIn(port(status, "lan")["received_packets"] - before, range(count, count + 10))
+
     def never_down(self, lab: Lab, treatment: Sluice) -> None:
         now = counters(treatment.status(lab))
         fallen = {path: (before, now.get(path)) for path, before in self.seen.items() if now.get(path, -1) < before}
@@ -141,7 +145,7 @@ class Reload(LabCase):
                 status = treatment.status(lab)
                 self.note(received=port(status, "lan")["received_packets"], health=status["health"])
                 self.assertGreaterEqual(before, 200)
-                self.assertEqual(port(status, "lan")["received_packets"], before + 200)
+                self.assert_frames(status, before, 200)
 
     def test_a_device_of_somebody_else_is_refused_as_a_whole(self) -> None:
         """Some interfaces changed over already when the last one refused: they change back."""
@@ -162,6 +166,6 @@ class Reload(LabCase):
             before = port(treatment.status(lab), "lan")["received_packets"]
             injector.send(100)
             time.sleep(0.2)
-            self.assertEqual(port(treatment.status(lab), "lan")["received_packets"], before + 100)
+            self.assert_frames(treatment.status(lab), before, 100)
             treatment.running_policy.write_text(good)
             self.assertEqual(sluicectl(lab, treatment, "reload").returncode, OK)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from lab import Lab
-from lab_case import LabCase, Unexplained, port, sluice
+from lab_case import LabCase, Unexplained, port, sluice, unexplained
 from netns import in_namespace, ip_batch, run
 from reload_test import sluicectl
 from treatments import Sluice
@@ -46,14 +46,18 @@ class Mode(LabCase):
         return mode
 
     def forwards(self, lab: Lab, treatment: Sluice) -> None:
-        """All frames arrive, none by the kernel's own forwarding."""
+        """All frames arrive, none by the kernel's own forwarding; all are counted as sent, none is left over."""
         before, received = lab.link.command("stats"), port(treatment.status(lab), "lan")["received_packets"]
+        sent = port(treatment.status(lab))["sent_packets"]
         self.injector(lab).send(FRAMES)
         time.sleep(0.5)
         after = lab.link.command("stats")
         counts = tuple(after[k] - before[k] for k in ("of_source", "stack_frames_of_source"))
         received = port(treatment.status(lab), "lan")["received_packets"] - received
-        self.note(arrived=counts[0], by_kernel=counts[1], received=received)
+        sent = port(treatment.status(lab))["sent_packets"] - sent
+        self.note(arrived=counts[0], by_kernel=counts[1], received=received, sent=sent)
+        self.assertGreaterEqual(sent, FRAMES)
+        self.assertEqual(unexplained(treatment.status(lab)), {})
         if counts != (FRAMES, 0) or received < FRAMES:  # neighbour discovery comes in too
             raise Unexplained(f"{FRAMES} frames: arrived and by kernel {counts}, received {received}")
 
@@ -98,6 +102,13 @@ class Mode(LabCase):
             run([lab.binary("sluicectl"), "unload", "--pin-path", str(lab.pins)], lab.router)
             treatment.start(lab, text.replace("generic", "native"))
             self.assertEqual(self.attached(lab, treatment), "native")
+            self.forwards(lab, treatment)
+
+    def test_generic_without_a_rate_says_that_nothing_tells_the_drain(self) -> None:
+        self.file.write_text(policy("generic").replace(", rate: 50mbit", ""))
+        treatment = sluice(policy_file=self.file)
+        with self.lab(treatment) as lab:
+            self.assertRegex(port(treatment.status(lab))["degraded"], r"by generic XDP.*give the port a rate")
             self.forwards(lab, treatment)
 
     def test_native_where_the_driver_has_none(self) -> None:

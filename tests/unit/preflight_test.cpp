@@ -95,6 +95,20 @@ TEST(Preflight, tags_that_xdp_cannot_see_hurt_a_cross_connect) {
     EXPECT_NE(port_health(facts, port, {.from = true, .tagged = true}).find("rxvlan off"), std::string::npos);
 }
 
+TEST(Preflight, a_port_whose_frames_come_by_generic_xdp_needs_a_rate) {
+    PortFacts facts;
+    facts.preflight = interface("veth", Ability::yes, Ability::yes);
+    facts.dev = facts.preflight.dev;
+    facts.trust = SLUICE_TRUST_EXACT;
+    Port port;
+    port.device = "eth7";
+    EXPECT_EQ(port_health(facts, port, {.to = true}), "");
+    EXPECT_NE(port_health(facts, port, {.to = true, .unheard = true}).find("give the port a rate"),
+              std::string::npos);
+    port.rate_bytes_per_s = 1'000'000;
+    EXPECT_EQ(port_health(facts, port, {.to = true, .unheard = true}), "");
+}
+
 TEST(Preflight, links_that_are_down_or_without_carrier) {
     Preflight p = interface("mlx5_core", Ability::yes, Ability::yes);
     p.dev.carrier = false;
