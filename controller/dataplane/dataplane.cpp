@@ -257,7 +257,7 @@ Result<> LoadedDataplane::apply(const CompiledPolicy &policy) {
             return r;
     prepared_for_.reset();
     if (!prepared_)
-        return flip(policy);
+        return flip(policy).map([&] { note_health(active_, loaded_); });
     DataPath next = std::move(*prepared_);
     prepared_.reset();
     if (auto r = exchange(next, active_, policy); !r)

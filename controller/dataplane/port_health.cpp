@@ -22,6 +22,10 @@ Finding renamed(const PortFacts &facts, const Port &port) {
 Finding generic(const PortFacts &facts) {
     if (!facts.preflight.mtu_fits())
         return mtu_finding(facts.preflight);
+    if (facts.preflight.native == Ability::yes)
+        return {"XDP of " + facts.dev.name +
+                    " is attached in generic mode, slow, and its driver has native XDP",
+                "stop sluiced, `sluicectl unload`, start it again"};
     return {"driver " + facts.dev.driver + " has no native XDP: generic mode, slow",
             "a card whose driver has XDP"};
 }

@@ -1,6 +1,7 @@
 """`ports.<name>.xdp`: the mode that the policy asks for is the mode that the kernel has, or an error that says why."""
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,7 @@ from netns import in_namespace, ip_batch, run
 from reload_test import sluicectl
 from treatments import Sluice
 
-FAILED, BUSY = 1, 4  # exit codes of sluiced
+FAILED, BUSY, DEGRADED = 1, 4, 4  # exit codes of sluiced, and of sluicectl status
 FRAMES = 100
 POLICY = """version: 1
 ports:
@@ -38,11 +39,16 @@ class Mode(LabCase):
         self.file.write_text(policy(mode))
         return sluice(policy_file=self.file)
 
-    def attached(self, lab: Lab, treatment: Sluice) -> str:
+    def status(self, lab: Lab, treatment: Sluice, code: int = 0) -> dict:
+        done = sluicectl(lab, treatment, "status", "-o", "json")
+        self.assertEqual(done.returncode, code, done.stdout)
+        return json.loads(done.stdout)
+
+    def attached(self, lab: Lab, treatment: Sluice, code: int = 0) -> str:
         """As the kernel says; sluice must say the same."""
         link = run(["ip", "-o", "link", "show", lab.lan], lab.router)
         mode = "generic" if " xdpgeneric " in link else "native" if " xdp " in link else ""
-        self.assertEqual(port(treatment.status(lab), "lan")["xdp_mode"], mode, link)
+        self.assertEqual(port(self.status(lab, treatment, code), "lan")["xdp_mode"], mode, link)
         return mode
 
     def forwards(self, lab: Lab, treatment: Sluice) -> None:
@@ -93,7 +99,8 @@ class Mode(LabCase):
                 if not code:
                     self.assertIn("attached in generic mode, the policy wants native", done.stderr)
                     self.assertIn("sluicectl unload", done.stderr)
-                self.assertEqual(self.attached(lab, treatment), "generic")
+                self.assertEqual(self.attached(lab, treatment, DEGRADED if code else 0), "generic")
+            self.assertRegex(port(self.status(lab, treatment, DEGRADED), "lan")["degraded"], "generic mode, slow.*native.*sluicectl unload")
             treatment.process.stop()
             started = self.refused(lab, policy("native"))
             self.assertEqual(started.returncode, BUSY, started.stderr)
@@ -108,7 +115,11 @@ class Mode(LabCase):
         self.file.write_text(policy("generic").replace(", rate: 50mbit", ""))
         treatment = sluice(policy_file=self.file)
         with self.lab(treatment) as lab:
-            self.assertRegex(port(treatment.status(lab))["degraded"], r"by generic XDP.*give the port a rate")
+            self.assertRegex(port(self.status(lab, treatment, DEGRADED))["degraded"], r"by generic XDP.*give the port a rate")
+            text = treatment.running_policy.read_text()
+            treatment.running_policy.write_text(text.replace(f"device: {lab.wan}", f"device: {lab.wan}, rate: 50mbit"))
+            self.assertEqual(sluicectl(lab, treatment, "reload").returncode, 0)
+            self.assertEqual(treatment.status(lab)["health"], "ok")
             self.forwards(lab, treatment)
 
     def test_native_where_the_driver_has_none(self) -> None:
