@@ -19,6 +19,8 @@ double spread_of(const Report &report, const std::string &program) {
     return at == report.variants.end() ? 0 : (at->second.p90_ns - at->second.p10_ns) / at->second.median_ns;
 }
 
+constexpr double kNsPerUs = 1e3; // frames per us = Mpps
+
 nlohmann::json to_json(const Figures &f) {
     return {{"median_ns", f.median_ns},
             {"min_ns", f.min_ns},
@@ -66,10 +68,11 @@ Report make_report(const Rounds &rounds) {
 }
 
 void print(const Report &report) {
-    std::printf("%-52s %8s %8s %8s %8s\n", "ns per frame", "median", "min", "p10", "p90");
+    std::printf("%-52s %8s %8s %8s %8s %8s\n", "ns per frame; Mpps of one core", "median", "min", "p10", "p90",
+                "Mpps");
     for (const auto &[name, f] : report.variants)
-        std::printf("%-52s %8.1f %8.1f %8.1f %8.1f\n", name.c_str(), f.median_ns, f.min_ns, f.p10_ns,
-                    f.p90_ns);
+        std::printf("%-52s %8.1f %8.1f %8.1f %8.1f %8.2f\n", name.c_str(), f.median_ns, f.min_ns, f.p10_ns,
+                    f.p90_ns, kNsPerUs / f.median_ns);
     for (const auto &[family, parts] : report.parts)
         for (const Part &part : parts)
             std::printf("%s%-40s %8.1f %8.1f %8.1f %8.1f\n",
