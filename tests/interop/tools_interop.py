@@ -1,7 +1,6 @@
-"""Traffic of other people's generators: trafgen and mausezahn (netsniff-ng), irtt beside iperf3, flent."""
+"""Traffic of other people's generators: trafgen and mausezahn (netsniff-ng), irtt beside iperf3."""
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import time
@@ -77,25 +76,6 @@ class Tools(LabCase):
             self.assertGreater(received, 1.3 * port(status)["sent_packets"])
             self.assertEqual(drops["ring_full"], 0)
             self.assertGreater(mbit, 40)
-
-    def test_flent_udp_flood(self) -> None:
-        """flent's test `udp_flood`: iperf with three times what the link carries, and a ping that does not wait behind it. (Its RRUL
-        needs netperf, which Debian has only in non-free.)"""
-        treatment = sluice()
-        with self.lab(treatment) as lab:
-            lab.spawn("iperf-server", lab.sink, ["iperf", "-s", "-u"])
-            with self.accounted(lab, treatment):
-                run(["flent", "udp_flood", "--host", SINK_IP, "--length", "5", "--delay", "1", "--test-parameter", "udp_bandwidth=150M",
-                     "--data-dir", str(lab.folder), "--title-extra", "sluice"], lab.source)
-            (file,) = lab.folder.glob("udp_flood-*.flent.gz")
-            results = json.loads(gzip.decompress(file.read_bytes()))["results"]
-            pings = sorted(value for value in results["Ping (ms) ICMP"] if value is not None)
-            median = pings[len(pings) // 2]
-            refused = sum(row["packets"] for row in port(treatment.status(lab))["classes"][0]["outcomes"] if row["name"] == "drop_limit")
-            self.note(ping_median_ms=median, ping_max_ms=pings[-1], pings=len(pings), refused=refused)
-            self.assertGreater(refused, 10_000)
-            self.assertGreater(len(pings), 20)
-            self.assertLess(median, lab.options.rtt_ms + 10)
 
     def test_irtt_beside_iperf3(self) -> None:
         """irtt's own figures of a sparse flow beside four TCP flows: a few ms of queue, as our probe finds."""

@@ -52,7 +52,7 @@ class Pause(LabCase):
     @once_more_when_noisy
     def test_a_neighbour_that_obeys_loses_next_to_nothing(self) -> None:
         report, losses, lan = self.flooded(self.treatment(", pause: {above: 2ms, below: 1ms}"))
-        self.assertEqual((losses.get("ring_full", 0), losses.get("drop_ring", 0)), (0, 0))
+        self.assertLessEqual(losses.get("ring_full", 0) + losses.get("drop_ring", 0), 0.001 * report["sent"], "where the machine stalls")
         self.assertLessEqual(sum(losses.values()), 0.1 * report["sent"], "a burst before a tick has seen it")
         self.assertGreater(report["pauses"], 50)
         self.assertGreater(report["resumes"], 10)
@@ -63,3 +63,4 @@ class Pause(LabCase):
         report, losses, lan = self.flooded(self.treatment(""))
         self.assertEqual((report["pauses"], lan["pause_frames"]), (0, None))
         self.assertGreater(losses.get("drop_limit", 0), 1000)
+        self.assertEqual(losses.get("ring_full", 0), 0, "small frames fill the ring's descriptors, not its bytes")

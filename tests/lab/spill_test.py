@@ -57,7 +57,7 @@ class Spill(LabCase):
     def treatment(self, qdisc: str = "pfifo") -> Sluice:
         path = Path("/tmp") / f"spill-policy-{self.id()}.yaml"
         path.write_text(POLICY.replace("pfifo", qdisc))
-        self.addCleanup(path.unlink)
+        self.addCleanup(path.unlink, missing_ok=True)
         return Sluice("50mbit", policy_file=path)
 
     def watched(self, scene: Scene, treatment: Sluice) -> dict:
