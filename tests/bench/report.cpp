@@ -68,8 +68,8 @@ Report make_report(const Rounds &rounds) {
 }
 
 void print(const Report &report) {
-    std::printf("%-52s %8s %8s %8s %8s %8s\n", "ns per frame; Mpps of one core", "median", "min", "p10", "p90",
-                "Mpps");
+    std::printf("%-52s %8s %8s %8s %8s %8s\n", "ns per frame; Mpps of one core", "median", "min", "p10",
+                "p90", "Mpps");
     for (const auto &[name, f] : report.variants)
         std::printf("%-52s %8.1f %8.1f %8.1f %8.1f %8.2f\n", name.c_str(), f.median_ns, f.min_ns, f.p10_ns,
                     f.p90_ns, kNsPerUs / f.median_ns);
