@@ -162,6 +162,24 @@ RingObservation believable(const RingObservation &ring, const RingObservation &l
     return out;
 }
 
+// Small frames use up the descriptors of a ring long before its bytes: what fits is known from those that
+// are there, once they are a good part of it. Smaller counts at once, larger and none a little later. Frames
+// of the stack may carry no length.
+void note_frame_size(CapacityState &s, const CapacityConfig &config, const RingObservation &ring,
+                     double dt_s) {
+    constexpr uint32_t kFewest = 8, kPart = 16;
+    constexpr double kSmallest = 84, kLarger_s = 0.02, kForget_s = 0.5;
+    const bool seen = ring.readable && ring.occupancy >= std::max(kFewest, ring.size / kPart);
+    double mean = config.mtu_bytes;
+    if (seen)
+        mean = std::clamp(static_cast<double>(ring.waiting_bytes) / ring.occupancy,
+                          std::min(kSmallest, config.mtu_bytes), config.mtu_bytes);
+    if (s.frame_bytes <= 0 || mean < s.frame_bytes)
+        s.frame_bytes = mean;
+    else
+        s.frame_bytes += std::min(1.0, dt_s / (seen ? kLarger_s : kForget_s)) * (mean - s.frame_bytes);
+}
+
 } // namespace
 
 void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObservation &observed,
@@ -170,6 +188,7 @@ void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObs
     s.caught_up = false;
     if (s.capacity_bytes_per_s == 0 && config.policy_bytes_per_s)
         s.capacity_bytes_per_s = *config.policy_bytes_per_s;
+    note_frame_size(s, config, ring, dt_s);
     if (ring.readable) {
         const bool busy = !ring.shared && s.last.readable && ring.occupancy > 0 && s.last.occupancy > 0 &&
                           ring.empties == s.last.empties;
@@ -182,6 +201,10 @@ void capacity_step(CapacityState &s, const CapacityConfig &config, const RingObs
         }
     }
     s.last = ring;
+}
+
+double ring_bytes(const CapacityState &s, const CapacityConfig &config) {
+    return (s.frame_bytes > 0 ? s.frame_bytes : config.mtu_bytes) * s.last.size;
 }
 
 double granted(const CapacityState &s) {

@@ -45,6 +45,7 @@ struct CapacityState {
     bool refused = false;
     int probes = 0;              // upward steps in a row
     bool ring_idle = false;      // most of the last window: what waits then waits in the phantom queue alone
+    double frame_bytes = 0;      // mean of the frames in the ring; 0 = unknown
     double link_bytes_per_s = 0; // what the ring was seen to drain, whatever the policy says; 0 = not yet
     RingObservation last;
 };
@@ -61,5 +62,8 @@ void capacity_step(CapacityState &state, const CapacityConfig &config, const Rin
 
 // What the phantom scheduler may hand out now, bytes/s.
 double granted(const CapacityState &state);
+
+// What a ring holds when it is full of frames such as those that are in it. 0: no ring is read.
+double ring_bytes(const CapacityState &state, const CapacityConfig &config);
 
 } // namespace sluice

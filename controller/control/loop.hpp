@@ -87,7 +87,6 @@ class Loop {
         uint32_t port = 0;
         CapacityConfig config;
         CapacityState capacity;
-        double ring_frame_bytes = 0; // mean of the frames in the ring, 0 = as large as they get
         ShareTree tree{{ShareTree::Node{}}};
         std::vector<PhantomClass> phantoms; // one per class
         std::vector<ClassRuntime> classes;
@@ -134,8 +133,6 @@ class Loop {
     void publish(PortRuntime &port, uint32_t index, uint64_t now_ns);
     void publish_law(const ClassRuntime &c);
     void publish_guard(PortRuntime &port);
-    static void note_frame_size(PortRuntime &port, const RingObservation &ring, double dt_s);
-    static double ring_bytes(const PortRuntime &port);
     static double guard_limit_s(const PortRuntime &port);
     uint64_t period_now_ns() const; // mutex_ is held
     void ask_for_wake_up();

@@ -105,28 +105,6 @@ Demand Loop::demand_of(const PortRuntime &port) const {
     return demand;
 }
 
-// Small frames use up the descriptors of a ring long before large ones would: what fits is known from those
-// that are there, once they are a good part of it. Smaller counts at once, larger and nothing a little later.
-void Loop::note_frame_size(PortRuntime &port, const RingObservation &ring, double dt_s) {
-    constexpr uint32_t kFewest = 8, kPart = 16;
-    constexpr double kLarger_s = 0.02, kForget_s = 0.5;
-    const double largest = port.config.mtu_bytes;
-    const bool seen = ring.readable && ring.occupancy >= std::max(kFewest, ring.size / kPart);
-    const double mean =
-        seen ? std::min(static_cast<double>(ring.waiting_bytes) / ring.occupancy, largest) : largest;
-    double &known = port.ring_frame_bytes;
-    if (known <= 0 || (seen && mean < known))
-        known = mean;
-    else
-        known += std::min(1.0, dt_s / (seen ? kLarger_s : kForget_s)) * (mean - known);
-}
-
-// What the ring holds when it is full of such frames as now.
-double Loop::ring_bytes(const PortRuntime &port) {
-    return (port.ring_frame_bytes > 0 ? port.ring_frame_bytes : port.config.mtu_bytes) *
-           port.capacity.last.size;
-}
-
 void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
     if (dt_s > kLateTick_s) {
         port.capacity.last = {}; // what drained meanwhile is no measurement
@@ -134,7 +112,6 @@ void Loop::tick_port(PortRuntime &port, uint64_t now_ns, double dt_s) {
     }
     RingObservation ring = observe_rings(port.port);
     observe_slow_path(port, ring, now_ns, dt_s);
-    note_frame_size(port, ring, dt_s);
     capacity_step(port.capacity, port.config, ring, demand_of(port), dt_s);
     phantom_step(port.tree, port.phantoms, port.inputs,
                  {granted(port.capacity), dt_s, static_cast<double>(port.capacity.last.waiting_bytes),
@@ -193,7 +170,7 @@ void Loop::publish(PortRuntime &port, uint32_t index, uint64_t now_ns) {
     const PhantomClass &phantom = port.phantoms[index];
     const double rate =
         std::max(phantom.service_bytes_per_s / std::max(1.0, phantom.active_shares), kSmallestRate);
-    const double ring_s = ring_bytes(port) / granted(port.capacity);
+    const double ring_s = ring_bytes(port.capacity, port.config) / granted(port.capacity);
     // Where the ring is empty nobody waits for anybody's burst: a few frames of each flow, not of the port.
     const double frame_s = port.config.mtu_bytes / (port.capacity.ring_idle ? rate : granted(port.capacity));
     c.aqm = resolve_aqm(config_of(c).aqm, frame_s, ring_s, sharers(phantom));
@@ -231,7 +208,7 @@ void Loop::publish_law(const ClassRuntime &c) {
 double Loop::guard_limit_s(const PortRuntime &port) {
     const double link = port.capacity.link_bytes_per_s;
     const double frame_s = port.config.mtu_bytes / (link > 0 ? link : granted(port.capacity));
-    const double ring_s = ring_bytes(port) / (link > 0 ? link : granted(port.capacity));
+    const double ring_s = ring_bytes(port.capacity, port.config) / (link > 0 ? link : granted(port.capacity));
     const double bulk_s = std::max(kGuardLimit_s, kGuardFrames * frame_s);
     return ring_s > 0 ? std::min(bulk_s, ring_s * 0.9) : bulk_s;
 }

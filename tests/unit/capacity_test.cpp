@@ -318,6 +318,26 @@ TEST(Capacity, WhatHasLeftTheRingDoesNotComeBack) {
     EXPECT_EQ(state.last.waiting_bytes, 15'000u);
 }
 
+// 700 of 1,000 descriptors hold frames of 88 bytes: the ring is full at 88,000 bytes, not at 1.5 million.
+TEST(Capacity, ARingOfSmallFramesHoldsFewBytes) {
+    const CapacityConfig config;
+    CapacityState state;
+    const auto look = [&](uint32_t frames, double frame_bytes, double seconds) {
+        RingObservation seen{true, 0, static_cast<uint64_t>(frames * frame_bytes), frames, 1000, 0};
+        for (double t = 0; t < seconds; t += kTick_s)
+            capacity_step(state, config, seen, {}, kTick_s);
+        return ring_bytes(state, config);
+    };
+    EXPECT_DOUBLE_EQ(look(0, 0, kTick_s), 1'538'000);
+    EXPECT_DOUBLE_EQ(look(20, 88, 1), 1'538'000) << "a few acknowledgements are no pressure";
+    EXPECT_DOUBLE_EQ(look(700, 88, kTick_s), 88'000) << "at once";
+    EXPECT_NEAR(look(700, 1538, 0.1), 1'538'000, 20'000) << "larger ones soon";
+    EXPECT_DOUBLE_EQ(look(700, 88, kTick_s), 88'000);
+    EXPECT_LT(look(10, 1538, 0.1), 500'000) << "what was seen holds for a while";
+    EXPECT_NEAR(look(10, 1538, 4), 1'538'000, 20'000);
+    EXPECT_DOUBLE_EQ(look(700, 0, kTick_s), 84'000) << "frames of the stack may carry no length";
+}
+
 TEST(Capacity, NoTimeAtAll) {
     CapacityConfig config;
     CapacityState state;
