@@ -167,8 +167,8 @@ RingObservation believable(const RingObservation &ring, const RingObservation &l
 // of the stack may carry no length.
 void note_frame_size(CapacityState &s, const CapacityConfig &config, const RingObservation &ring,
                      double dt_s) {
-    constexpr uint32_t kFewest = 8, kPart = 16;
-    constexpr double kSmallest = 84, kLarger_s = 0.02, kForget_s = 0.5;
+    constexpr uint32_t kFewest = 16, kPart = 32;
+    constexpr double kSmallest = 84, kLarger_s = 0.02, kForget_s = 1;
     const bool seen = ring.readable && ring.occupancy >= std::max(kFewest, ring.size / kPart);
     double mean = config.mtu_bytes;
     if (seen)
