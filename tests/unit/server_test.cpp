@@ -216,7 +216,7 @@ TEST_F(ApiServer, OneAddressCannotTakeAllConnections) {
         idle.push_back(idle_connection(server->port(), "127.0.0.1"));
     const auto reply = http({.url = url("/-/healthy"), .source = "127.0.0.2"});
     EXPECT_EQ(reply.status, 200);
-    EXPECT_LT(reply.seconds, 0.2);
+    EXPECT_LT(reply.seconds, 1) << "nobody waits for the idle ones";
 }
 
 // Somebody of the socket's group who means harm: half a header, half a body, silence.
