@@ -66,7 +66,7 @@ std::array<uint64_t, SLUICE_CLASS_OUTCOMES> signals(Dataplane &dataplane) {
 
 class Source {
   public:
-    static Result<Source> open(const World &) {
+    static Result<Source> open() {
         Source s;
         s.socket_ = Fd(socket(AF_PACKET, SOCK_RAW, 0));
         sockaddr_ll to{};
@@ -177,7 +177,7 @@ Result<> run(const Options &options) {
         return tl::unexpected(sink.error());
     auto session = SluiceSession::open(
         {Forward::fib, Hook::tracepoint, std::to_string(static_cast<int>(options.rate_mbit)) + "mbit"}, 0);
-    auto source = Source::open(*world);
+    auto source = Source::open();
     if (!session)
         return tl::unexpected(session.error());
     if (!source)
