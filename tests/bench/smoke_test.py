@@ -34,10 +34,8 @@ class Smoke(unittest.TestCase):
             if document["parts"] and all(document["parts"].values()):
                 break
         for family in ("ipv4", "ipv6"):
-            steps = document["parts"][family]
-            self.assertEqual(len(steps), STEPS)
-            whole = document["variants"][f"live.sluice_fib.{family}.1flows"]["median_ns"]
-            self.assertAlmostEqual(sum(step["added"]["median_ns"] for step in steps), whole, delta=1)
+            # A step whose frames do not reach the far end, as when it comes apart from bpf_ingress/, leaves no parts at all.
+            self.assertEqual(len(document["parts"][family]), STEPS)
         subprocess.run([sys.executable, HERE / "plot_cost.py", self.out], check=True, capture_output=True)
         self.assertIn("by part", self.out.with_suffix(".svg").read_text())
 
