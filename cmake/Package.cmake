@@ -73,7 +73,7 @@ set(CPACK_DEBIAN_DAEMON_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_RECOMMENDS "iproute2, ethtool")
-set(CPACK_DEBIAN_DAEMON_PACKAGE_SUGGESTS "prometheus")
+set(CPACK_DEBIAN_DAEMON_PACKAGE_SUGGESTS "libxdp1, prometheus")
 set(CPACK_COMPONENT_DAEMON_DESCRIPTION "queue discipline for XDP_REDIRECT
 A fast port that feeds a slower one through XDP, with low delay, fair shares
 between flows and classes, and every lost frame accounted for, on a stock

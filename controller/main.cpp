@@ -46,7 +46,7 @@ bool before_6_2() {
 struct Arguments {
     sluice::DaemonOptions daemon;
     std::string hook = "tracepoint", user;
-    bool filter = true, pause = false, ephemeral = false;
+    bool filter = true, pause = false, dispatcher = false, ephemeral = false;
 };
 
 void add_options(CLI::App &app, Arguments &a) {
@@ -71,6 +71,8 @@ void add_options(CLI::App &app, Arguments &a) {
     app.add_option("--user", a.user, "user to become; root is needed for no more than that")
         ->type_name("NAME");
     app.add_flag("--allow-pause", a.pause, "keep CAP_NET_RAW, which ports with `pause` need");
+    app.add_flag("--allow-dispatcher", a.dispatcher,
+                 "keep CAP_SYS_ADMIN, which libxdp needs for ports with `attach: dispatcher`");
     app.add_flag("!--no-syscall-filter", a.filter,
                  "leave all system calls to the running daemon, for debuggers");
     app.add_option("--egress-hook", a.hook, "what reads the TX ring")
@@ -107,7 +109,8 @@ int main(int argc, char **argv) {
             {arguments.user,
              {options.state_dir, folder_of(options.server.control_socket), options.dataplane.pin_path},
              arguments.pause,
-             before_6_2()});
+             before_6_2(),
+             arguments.dispatcher});
         !dropped) {
         spdlog::error("{}", sluice::to_string(dropped.error()));
         return static_cast<int>(sluice::exit_code_of(dropped.error().kind));

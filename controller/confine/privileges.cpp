@@ -19,7 +19,7 @@ std::vector<unsigned> kept_by(const PrivilegeOptions &options) {
     std::vector<unsigned> kept{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
     if (options.packet_sockets)
         kept.push_back(CAP_NET_RAW);
-    if (options.list_types && capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+    if (options.dispatcher || (options.list_types && capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN)))
         kept.push_back(CAP_SYS_ADMIN);
     return kept;
 }

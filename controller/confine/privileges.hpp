@@ -15,6 +15,7 @@ struct PrivilegeOptions {
     bool packet_sockets = false;      // keep CAP_NET_RAW too, for ports with `pause`
     bool list_types =
         false; // keep CAP_SYS_ADMIN where we have it: libbpf lists the modules' types before 6.2
+    bool dispatcher = false; // keep CAP_SYS_ADMIN: libxdp looks programs up by their numbers
 };
 
 // Afterwards the process has CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and can gain nothing: neither by

@@ -12,10 +12,11 @@ namespace {
 struct XdpMode {
     XdpChoice choice;
     uint32_t flag;
+    DispatcherMode dispatcher;
     const char *name; // as xdp_mode() says
 };
-constexpr XdpMode modes[] = {{XdpChoice::native, XDP_FLAGS_DRV_MODE, "native"},
-                             {XdpChoice::generic, XDP_FLAGS_SKB_MODE, "generic"}};
+constexpr XdpMode modes[] = {{XdpChoice::native, XDP_FLAGS_DRV_MODE, DispatcherMode::native, "native"},
+                             {XdpChoice::generic, XDP_FLAGS_SKB_MODE, DispatcherMode::generic, "generic"}};
 
 std::string native_cure(const PortFacts &facts) {
     const std::string cure = "`xdp: auto` takes generic mode (slow)";
@@ -44,41 +45,64 @@ Result<std::vector<Fd>> attach_tracepoints(const Instance &instance) {
     return links;
 }
 
-Result<Fd> attach_xdp(const Fd &program, PortFacts &facts, XdpChoice choice) {
-    int err = 0;
-    for (const XdpMode &mode : modes) {
-        if (choice != XdpChoice::automatic && choice != mode.choice)
-            continue;
-        LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode.flag);
-        Fd link(bpf_link_create(program.get(), static_cast<int>(facts.dev.ifindex), BPF_XDP, &opts));
-        err = errno;
-        if (link) {
-            facts.xdp_mode = mode.name;
-            return link;
-        }
-        if (err == EBUSY || err == EEXIST) // EEXIST: there is one in the other mode
-            break;
-    }
-    const std::string other = describe_xdp(facts.dev.ifindex);
+namespace {
+
+Result<Attachment> attach_link(const Fd &program, const PortFacts &facts, const XdpMode &mode) {
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode.flag);
+    Fd link(bpf_link_create(program.get(), static_cast<int>(facts.dev.ifindex), BPF_XDP, &opts));
+    if (link)
+        return Attachment(std::move(link));
+    const int err = errno;
+    // EEXIST: there is one in the other mode.
+    const std::string other = err == EBUSY || err == EEXIST ? describe_xdp(facts.dev.ifindex) : std::string();
     if (!other.empty())
-        return fail_busy("attach XDP to " + facts.dev.name +
-                             ": another XDP program is there and stays: " + other,
-                         "detach it with the tool that attached it (`bpftool net show dev " + facts.dev.name +
-                             "`); if it is of an earlier sluiced: `sluicectl unload`");
-    if (choice == XdpChoice::native)
-        return fail_errno(err, "attach XDP to " + facts.dev.name + " in native mode", native_cure(facts));
-    return fail_errno(err, "attach XDP to " + facts.dev.name);
+        return fail_busy(
+            "attach XDP to " + facts.dev.name + ": another XDP program is there and stays: " + other,
+            "detach it with the tool that attached it (`bpftool net show dev " + facts.dev.name +
+                "`); if it is of an earlier sluiced: `sluicectl unload`; to share the interface with "
+                "programs that libxdp loads: `attach: dispatcher`");
+    return fail_errno(err, "attach XDP to " + facts.dev.name + " in " + mode.name + " mode",
+                      mode.choice == XdpChoice::native ? native_cure(facts) : "");
 }
 
-Result<> check_xdp_mode(const PortFacts &facts, XdpChoice choice) {
+Result<Attachment> attach_dispatched(const Fd &program, const PortFacts &facts, const XdpMode &mode) {
+    const bool frags = facts.dev.mtu > kLargestLinearMtu;
+    return enter_dispatcher(program, facts.dev, mode.dispatcher, frags).map([&](DispatcherSlot slot) {
+        return Attachment(std::move(slot), facts.dev.ifindex);
+    });
+}
+
+} // namespace
+
+Result<Attachment> attach_xdp(const Fd &program, PortFacts &facts, const Port &port) {
+    Result<Attachment> at;
+    for (const XdpMode &mode : modes) {
+        if (port.xdp != XdpChoice::automatic && port.xdp != mode.choice)
+            continue;
+        at = port.attach == AttachChoice::dispatcher ? attach_dispatched(program, facts, mode)
+                                                     : attach_link(program, facts, mode);
+        if (at)
+            facts.xdp_mode = mode.name;
+        if (at || at.error().kind == ErrorKind::busy)
+            break;
+    }
+    return at;
+}
+
+Result<> check_attachment(const Attachment &at, const PortFacts &facts, const Port &port) {
+    constexpr const char *cure = "stop sluiced, `sluicectl unload`, start it again";
+    if (at.dispatched() != (port.attach == AttachChoice::dispatcher))
+        return fail_busy("XDP of " + facts.dev.name + " is attached " +
+                             (at.dispatched() ? "in the dispatcher" : "directly") +
+                             ", the policy wants it otherwise: that does not change while attached",
+                         cure);
     const std::string_view attached = xdp_mode(facts.dev.ifindex);
     for (const XdpMode &mode : modes)
-        if (choice == mode.choice && !attached.empty() && attached != mode.name)
+        if (port.xdp == mode.choice && !attached.empty() && attached != mode.name)
             return fail_busy("XDP of " + facts.dev.name + " is attached in " + std::string(attached) +
                                  " mode, the policy wants " + mode.name +
                                  ": the mode does not change while attached",
-                             "stop sluiced, `sluicectl unload`, start it again; or `xdp: auto`, which stays "
-                             "in the mode as it is");
+                             std::string(cure) + "; or `xdp: auto`, which stays in the mode as it is");
     return {};
 }
 

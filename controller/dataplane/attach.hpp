@@ -1,8 +1,9 @@
-// Links: what keeps programs attached, and lets go of them when the last descriptor closes.
+// Puts programs to where the kernel calls them.
 #pragma once
 
 #include <vector>
 
+#include "dataplane/attachment.hpp"
 #include "dataplane/load.hpp"
 
 namespace sluice {
@@ -10,12 +11,12 @@ namespace sluice {
 // Links of the egress tracepoints.
 Result<std::vector<Fd>> attach_tracepoints(const Instance &instance);
 
-// Link of an XDP program to the port's interface in the mode of the policy's choice, `auto`: native if the
-// driver can, else generic. Notes the mode in `facts`.
-Result<Fd> attach_xdp(const Fd &program, PortFacts &facts, XdpChoice choice);
+// Attaches an XDP program to the port's interface as the policy says: by a link or in the dispatcher; `auto`:
+// native if the driver can, else generic. Notes the mode in `facts`.
+Result<Attachment> attach_xdp(const Fd &program, PortFacts &facts, const Port &port);
 
-// The program that is attached to the port is so in the mode of this choice. The kernel exchanges programs in
-// place, not modes: another one would take a gap, so it is an error.
-Result<> check_xdp_mode(const PortFacts &facts, XdpChoice choice);
+// The program that is attached to the port is so as the policy says. The kernel exchanges programs in place,
+// not modes: another one would take a gap, so it is an error.
+Result<> check_attachment(const Attachment &at, const PortFacts &facts, const Port &port);
 
 } // namespace sluice

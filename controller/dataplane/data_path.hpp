@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/attachment.hpp"
 #include "dataplane/load.hpp"
 #include "dataplane/maps.hpp"
 #include "dataplane/pause_sender.hpp"
@@ -19,9 +20,9 @@ namespace sluice {
 // One fast port: its program, with its constants, and what keeps it attached.
 struct IngressPort {
     uint32_t port = 0;    // index in the policy
-    uint32_t ifindex = 0; // that `link` is attached to
+    uint32_t ifindex = 0; // that it is attached to, or shall be
     Fd program;
-    Fd link;            // detaches when nobody holds it any more
+    Attachment at;
     bool stale = false; // the program's constants no longer hold
 };
 

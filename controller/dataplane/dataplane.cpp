@@ -49,7 +49,18 @@ Result<> LoadedDataplane::fill(DataPath &path, const CompiledPolicy &policy) con
     });
 }
 
+// The stub in a dispatcher is libxdp's to keep, and would stay there when a daemon that pins nothing dies.
+Result<> LoadedDataplane::check_pins(const CompiledPolicy &policy) const {
+    for (const uint32_t port : ingress_ports(policy))
+        if (!pins_ && policy.port(port).attach == AttachChoice::dispatcher)
+            return fail("port " + policy.port(port).name + " has `attach: dispatcher`, which needs pins",
+                        "start sluiced without --ephemeral");
+    return {};
+}
+
 Result<DataPath> LoadedDataplane::build(const CompiledPolicy &policy, Wiring wiring) const {
+    if (auto r = check_pins(policy); !r)
+        return tl::unexpected(r.error());
     DataPath path;
     path.wiring = std::move(wiring);
     path.identity = identity(policy, path.wiring, options_.hook);
@@ -119,7 +130,7 @@ Result<> LoadedDataplane::open(const CompiledPolicy &policy) {
 Result<> LoadedDataplane::adopt(const CompiledPolicy &policy, Wiring wiring) {
     active_ = std::move(before_);
     before_ = DataPath();
-    if (auto r = check_xdp_modes(policy, wiring); !r)
+    if (auto r = check_attachments(policy, wiring); !r)
         return r;
     active_.wiring = std::move(wiring);
     active_.maps.control[0].sample_rate = options_.event_rate;
@@ -131,12 +142,12 @@ Result<> LoadedDataplane::adopt(const CompiledPolicy &policy, Wiring wiring) {
 }
 
 // Of the ports that the instance in force is attached to.
-Result<> LoadedDataplane::check_xdp_modes(const CompiledPolicy &policy, const Wiring &wiring) const {
+Result<> LoadedDataplane::check_attachments(const CompiledPolicy &policy, const Wiring &wiring) const {
     for (const uint32_t port : ingress_ports(policy))
         for (const IngressPort &in : active_.ingress)
             if (const PortFacts &facts = wiring.ports[port];
-                !facts.missing && in.link && in.ifindex == facts.dev.ifindex)
-                if (auto r = check_xdp_mode(facts, policy.port(port).xdp); !r)
+                !facts.missing && in.at && in.ifindex == facts.dev.ifindex)
+                if (auto r = check_attachment(in.at, facts, policy.port(port)); !r)
                     return r;
     return {};
 }
@@ -224,7 +235,7 @@ Result<> LoadedDataplane::prepare(const CompiledPolicy &policy) {
     auto wiring = survey(policy.source, &active_.wiring, &loaded_.source);
     if (!wiring)
         return tl::unexpected(wiring.error());
-    if (auto r = check_xdp_modes(policy, *wiring); !r)
+    if (auto r = check_attachments(policy, *wiring); !r)
         return r;
     if (identity(policy, *wiring, options_.hook) != active_.identity ||
         policy.class_count > active_.maps.class_rows()) {

@@ -37,6 +37,11 @@ LibbpfLog::~LibbpfLog() {
     current = nullptr;
 }
 
+void LibbpfLog::say(const char *text) {
+    if (current)
+        current->add(text);
+}
+
 void LibbpfLog::add(const char *text) {
     std::istringstream in(text);
     for (std::string line; std::getline(in, line);) {

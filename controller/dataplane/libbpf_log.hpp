@@ -14,6 +14,8 @@ class LibbpfLog {
     LibbpfLog(const LibbpfLog &) = delete;
     LibbpfLog &operator=(const LibbpfLog &) = delete;
 
+    // Into the log of this thread, if one lives: for libraries that print like libbpf.
+    static void say(const char *text);
     void add(const char *text);
     std::string tail() const; // the last 20 lines
 

@@ -143,6 +143,11 @@ Result<> connect_ways(Instance &instance, ingress &object, uint32_t port) {
     return {};
 }
 
+// A program can jump to one of its own kind only. The stub in a dispatcher replaces a function there, and
+// such programs have neither an attach type nor the flag of frames in several buffers, which the dispatcher
+// has for all.
+constexpr bpf_attach_type kBehindStub{};
+
 // Refused by the verifier, or for want of a feature: another kernel would do.
 tl::unexpected<Error> load_failure(int err, const std::string &operation, const LibbpfLog &log) {
     auto failure = fail_errno(err, operation, log.tail());
@@ -247,6 +252,7 @@ std::string identity(const CompiledPolicy &policy, const Wiring &wiring, Hook ho
         append(text, port.spill ? static_cast<uint32_t>(port.spill->kind) : ~0u);
         append(text, port.spill ? port.spill->limit : 0);
         append(text, static_cast<uint32_t>(port.pause.has_value()));
+        append(text, static_cast<uint32_t>(port.attach));
     }
     for (const uint32_t port : ingress_ports(policy)) {
         const sluice_ingress_config config = ingress_config(policy, port, wiring);
@@ -294,7 +300,9 @@ Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32
     config.seed[1] = random_word();
     bpf_program *program;
     bpf_object__for_each_program(program, object->obj) {
-        if (config.frags)
+        if (policy.port(port).attach == AttachChoice::dispatcher)
+            bpf_program__set_expected_attach_type(program, kBehindStub);
+        else if (config.frags)
             bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
         bpf_program__set_autoload(program, config.ways || program == object->progs.sluice_ingress);
     }

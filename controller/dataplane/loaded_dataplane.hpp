@@ -36,13 +36,14 @@ class LoadedDataplane final : public Dataplane {
   private:
     Result<> open_pins(const CompiledPolicy &policy, const Wiring &wiring);
     Result<DataPath> build(const CompiledPolicy &policy, Wiring wiring) const;
+    Result<> check_pins(const CompiledPolicy &policy) const;
     Result<> fill(DataPath &path, const CompiledPolicy &policy) const;
     Result<> adopt(const CompiledPolicy &policy, Wiring wiring);
     Result<> attach_adopted();
     Result<> flip(const CompiledPolicy &policy);
     Result<> exchange(DataPath &next, DataPath &old, const CompiledPolicy &policy);
     Result<> bring_in(DataPath &next, DataPath &old, const CompiledPolicy &policy);
-    Result<> check_xdp_modes(const CompiledPolicy &policy, const Wiring &wiring) const;
+    Result<> check_attachments(const CompiledPolicy &policy, const Wiring &wiring) const;
     void carry(DataPath &next, const DataPath &old) const;
     Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
     Result<> follow_side_path(uint32_t port, const PortFacts &before);

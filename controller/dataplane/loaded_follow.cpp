@@ -28,11 +28,11 @@ void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) 
 Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<PortFacts> &before) {
     PortFacts &facts = active_.ports()[in.port];
     if (facts.missing) {
-        in.link = Fd();
+        in.at = Attachment();
         return {};
     }
     in.stale = in.stale || needs_new_program(loaded_, in.port, before, active_.ports());
-    if (in.link && !in.stale)
+    if (in.at && !in.stale)
         return {};
     if (in.stale) {
         auto program = load_ingress(active_.instance, loaded_, in.port, active_.wiring);
@@ -40,7 +40,7 @@ Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<Port
             return tl::unexpected(program.error());
         in.program = std::move(*program);
     }
-    return attach_ingress(active_.maps, in, facts, loaded_.port(in.port).xdp).map([&] { in.stale = false; });
+    return attach_ingress(active_.maps, in, facts, loaded_.port(in.port)).map([&] { in.stale = false; });
 }
 
 // The queue and the socket of a device went with it; another one gets its own.
@@ -58,6 +58,11 @@ Result<bool> LoadedDataplane::look() {
     if (!seen)
         return tl::unexpected(seen.error());
     seen_ = std::move(*seen);
+    for (IngressPort &in : active_.ingress)
+        if (in.at.dispatched() && !in.at.ifindex()) {
+            in.at = Attachment(); // somebody took it out of the dispatcher: follow() enters it again
+            unfinished_ = true;
+        }
     return unfinished_ || differs(active_.ports(), seen_);
 }
 

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char *kTracepoints[] = {"devmap_xmit", "redirect_err"};
-constexpr const char *kIngress = "ingress_", *kXdp = "xdp_", *kPass = "pass_", *kTc = "tc_"; // + ifindex
+constexpr const char *kIngress = "ingress_", *kXdp = "xdp_", *kPass = "pass_", *kTc = "tc_",
+                     *kSlot = "slot_"; // + ifindex
 // Notes: + ifindex. What cannot be pinned, since the kernel keeps it by itself.
 constexpr const char *kFilter = "filter_", *kQdisc = "qdisc_";
 constexpr const char *kMadeClsact = "with-clsact", *kOurs = "ours";
@@ -56,14 +57,6 @@ uint32_t program_id(const Fd &program) {
     return id_of<bpf_prog_info>(program);
 }
 
-bpf_link_info info_of(const Fd &link) {
-    bpf_link_info info{};
-    uint32_t length = sizeof(info);
-    if (bpf_obj_get_info_by_fd(link.get(), &info, &length) != 0)
-        info = {};
-    return info;
-}
-
 // Pins under another name first: at no time is there no pin.
 template <class Info> Result<> pin(const Fd &object, const fs::path &at) {
     if (id_of<Info>(object) == id_of<Info>(open_pin(at)))
@@ -96,18 +89,26 @@ uint32_t pinned_netns(const fs::path &instance) {
     return static_cast<uint32_t>(std::strtoul(read_note(instance, "netns").c_str(), nullptr, 10));
 }
 
+// None: not that of an interface's XDP program.
+Attachment attachment_at(const DataPath &path, const fs::path &at) {
+    const std::string name = at.filename();
+    if (interface_of(name, kXdp))
+        return Attachment(open_pin(at));
+    if (const uint32_t ifindex = interface_of(name, kSlot))
+        if (Fd stub = open_pin(path.pins / "programs" / name))
+            return {DispatcherSlot{std::move(stub), open_pin(at)}, ifindex};
+    return {};
+}
+
 void read_ingress(DataPath &path) {
     for (const fs::path &at : files(path.pins / "links")) {
-        if (!interface_of(at.filename(), kXdp))
-            continue;
         IngressPort in;
-        in.link = open_pin(at);
-        if (!in.link)
+        in.at = attachment_at(path, at);
+        if (!in.at)
             continue;
-        const bpf_link_info info = info_of(in.link);
-        if (info.type != BPF_LINK_TYPE_XDP || !info.xdp.ifindex)
+        in.ifindex = in.at.ifindex();
+        if (!in.ifindex)
             continue; // its device is gone
-        in.ifindex = info.xdp.ifindex;
         in.program = open_pin(path.pins / "programs" / of_interface(kIngress, in.ifindex));
         path.ingress.push_back(std::move(in));
     }
@@ -153,7 +154,7 @@ Result<> check_ingress(DataPath &path, const CompiledPolicy &policy, const Wirin
             if (in.ifindex != dev.ifindex)
                 continue;
             in.port = port;
-            attached = in.program && info_of(in.link).prog_id == program_id(in.program);
+            attached = in.program && in.at.program_id() == program_id(in.program);
         }
         if (!attached)
             return fail("its program is not the one attached to " + dev.name);
@@ -163,6 +164,16 @@ Result<> check_ingress(DataPath &path, const CompiledPolicy &policy, const Wirin
         return fail("it is attached to " + std::to_string(path.ingress.size()) + " interfaces instead of " +
                     std::to_string(present));
     return {};
+}
+
+Result<> pin_attachment(const IngressPort &in, const fs::path &pins, std::set<std::string> &names) {
+    const std::string name = of_interface(in.at.dispatched() ? kSlot : kXdp, in.ifindex);
+    names.insert(name);
+    if (!in.at.dispatched())
+        return pin<bpf_link_info>(in.at.holder(), pins / "links" / name);
+    return pin<bpf_prog_info>(in.at.stub(), pins / "programs" / name).and_then([&] {
+        return pin<bpf_map_info>(in.at.holder(), pins / "links" / name);
+    });
 }
 
 Result<> pin_notes(const DataPath &path) {
@@ -206,6 +217,8 @@ Result<> pin_programs(const DataPath &path) {
         if (in.ifindex)
             if (auto r = pin_program(in.program, of_interface(kIngress, in.ifindex)); !r)
                 return r;
+    for (const IngressPort &in : path.ingress)
+        programs.insert(of_interface(kSlot, in.ifindex)); // of pin_links()
     keep_only(path.pins / "maps", maps);
     keep_only(path.pins / "programs", programs);
     return pin_notes(path);
@@ -221,8 +234,8 @@ Result<> pin_links(const DataPath &path) {
         if (auto r = pin_link(path.tracepoints[i], kTracepoints[i]); !r)
             return r;
     for (const IngressPort &in : path.ingress)
-        if (in.link)
-            if (auto r = pin_link(in.link, of_interface(kXdp, in.ifindex)); !r)
+        if (in.at)
+            if (auto r = pin_attachment(in, path.pins, names); !r)
                 return r;
     for (const auto &[ifindex, link] : path.pass_links)
         if (auto r = pin_link(link, of_interface(kPass, ifindex)); !r)

@@ -16,9 +16,9 @@ Fd duplicate(const Fd &fd) {
     return Fd(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
 }
 
-const IngressPort *link_of(const DataPath &path, uint32_t ifindex) {
+const IngressPort *at_interface(const DataPath &path, uint32_t ifindex) {
     for (const IngressPort &in : path.ingress)
-        if (in.ifindex == ifindex && in.link)
+        if (in.ifindex == ifindex && in.at)
             return &in;
     return nullptr;
 }
@@ -105,19 +105,19 @@ void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {
 
 namespace {
 
-Result<> attach_in_mode(IngressPort &in, PortFacts &facts, XdpChoice choice) {
-    if (in.link && in.ifindex == facts.dev.ifindex) {
-        if (auto r = check_xdp_mode(facts, choice); !r)
+Result<> attach_in_mode(IngressPort &in, PortFacts &facts, const Port &port) {
+    if (in.at && in.ifindex == facts.dev.ifindex) {
+        if (auto r =
+                check_attachment(in.at, facts, port).and_then([&] { return in.at.exchange(in.program); });
+            !r)
             return r;
-        if (int err = bpf_link_update(in.link.get(), in.program.get(), nullptr))
-            return fail_errno(err, "replace the XDP program of " + facts.dev.name);
         facts.xdp_mode = xdp_mode(in.ifindex);
         return {};
     }
-    auto link = attach_xdp(in.program, facts, choice);
-    if (!link)
-        return tl::unexpected(link.error());
-    in.link = std::move(*link);
+    auto at = attach_xdp(in.program, facts, port);
+    if (!at)
+        return tl::unexpected(at.error());
+    in.at = std::move(*at);
     in.ifindex = facts.dev.ifindex;
     return {};
 }
@@ -129,10 +129,10 @@ void note_mode(Maps &maps, uint32_t port, const PortFacts &facts) {
         maps.port_counts[maps.port_row(port, cpu)].generic = facts.xdp_mode == "generic";
 }
 
-Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, XdpChoice choice) {
+Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, const Port &port) {
     if (facts.missing)
         return {};
-    return attach_in_mode(in, facts, choice).map([&] { note_mode(maps, in.port, facts); });
+    return attach_in_mode(in, facts, port).map([&] { note_mode(maps, in.port, facts); });
 }
 
 Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy &policy) {
@@ -142,11 +142,11 @@ Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy 
     next.tracepoints = std::move(*tracepoints);
     for (IngressPort &in : next.ingress) {
         PortFacts &facts = next.ports()[in.port];
-        if (const IngressPort *before = link_of(old, facts.dev.ifindex); before && !facts.missing) {
-            in.link = duplicate(before->link);
+        if (const IngressPort *before = at_interface(old, facts.dev.ifindex); before && !facts.missing) {
+            in.at = before->at.share();
             in.ifindex = before->ifindex;
         }
-        if (auto r = attach_ingress(next.maps, in, facts, policy.port(in.port).xdp); !r)
+        if (auto r = attach_ingress(next.maps, in, facts, policy.port(in.port)); !r)
             return r;
     }
     return {};
@@ -154,10 +154,12 @@ Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy 
 
 void put_back(DataPath &next, DataPath &old) {
     for (IngressPort &in : next.ingress) {
-        const IngressPort *before = link_of(old, in.ifindex);
-        if (before && in.link && before->program)
-            bpf_link_update(before->link.get(), before->program.get(), nullptr);
-        in.link = Fd();
+        const IngressPort *before = at_interface(old, in.ifindex);
+        if (before && in.at && before->program)
+            (void)before->at.exchange(before->program); // as it was a moment ago
+        if (!before)
+            in.at.detach();
+        in.at = Attachment();
     }
     next.tracepoints.clear();
     for (auto &[port, spill] : next.spills)
@@ -177,9 +179,9 @@ void put_back(DataPath &next, DataPath &old) {
 }
 
 void detach_others(const DataPath &next, DataPath &old) {
-    for (const IngressPort &in : old.ingress)
-        if (in.link && !link_of(next, in.ifindex))
-            bpf_link_detach(in.link.get());
+    for (IngressPort &in : old.ingress)
+        if (in.at && !at_interface(next, in.ifindex))
+            in.at.detach();
     for (const auto &[ifindex, link] : old.pass_links)
         if (link && !next.pass_links.contains(ifindex))
             bpf_link_detach(link.get());

@@ -27,7 +27,7 @@ void detach_others(const DataPath &next, DataPath &old);
 // does the same service.
 void attach_pass_programs(DataPath &path, const CompiledPolicy &policy);
 // Attaches the port's program, or exchanges it on the device that has one of ours: without a gap.
-Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, XdpChoice choice);
+Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, const Port &port);
 // Tells the port's program in which mode it runs: in generic mode it has to count what it sends.
 void note_mode(Maps &maps, uint32_t port, const PortFacts &facts);
 

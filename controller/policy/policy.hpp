@@ -44,6 +44,7 @@ struct Pause {
 };
 
 enum class XdpChoice : uint8_t { automatic, native, generic };
+enum class AttachChoice : uint8_t { direct, dispatcher };
 
 struct Port {
     std::string name;                         // key under `ports:`
@@ -55,6 +56,7 @@ struct Port {
     std::optional<SpillQueue> spill;
     std::optional<Pause> pause;
     XdpChoice xdp = XdpChoice::automatic; // how the port's program is attached
+    AttachChoice attach = AttachChoice::direct;
     SourcePos pos;
 };
 

@@ -123,6 +123,15 @@ constexpr Row<Port> port_rows[] = {
                  "while attached.",
       .words = xdp_words},
      [](Reader &r, const Node &n, Port &p) { read_word(r, n, xdp_words, p.xdp); }},
+    {{.name = "attach",
+      .type = Type::word,
+      .fallback = "direct",
+      .example = "dispatcher",
+      .meaning =
+          "`direct`: sluice is the only XDP program of a port that frames come in by. `dispatcher`: one of "
+          "several that libxdp calls in turn. Does not change while attached.",
+      .words = attach_words},
+     [](Reader &r, const Node &n, Port &p) { read_word(r, n, attach_words, p.attach); }},
 };
 
 } // namespace

@@ -13,7 +13,7 @@ from lab import exit_on_signals
 from machine import machine_line
 
 MODULES = ("ring", "scenes", "ecn", "spill", "pause", "policies", "reroute", "life", "pins", "xdp", "reload", "change", "confine",
-           "view", "watch", "web", "metrics", "features", "world", "encapsulation")
+           "view", "watch", "web", "metrics", "features", "world", "encapsulation", "dispatcher")
 SKIPPED = 77  # exit code that ctest reports as skipped
 
 

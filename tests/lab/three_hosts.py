@@ -58,12 +58,12 @@ class ThreeHosts(unittest.TestCase):
     def gro(self, word: str) -> None:
         run(["ethtool", "-K", "dst0", "gro", word], self.sink)
 
-    def start(self, text: str = POLICY) -> None:
+    def start(self, text: str = POLICY, options: list[str] = []) -> None:
         policy, self.control = self.folder / "policy.yaml", self.folder / "sluice.sock"
         policy.write_text(text)
         self.daemon = Process("sluiced", self.router, [
             find_binary(BIN_DIR, "sluiced"), "--policy", str(policy), "--web.listen-address", "",
-            "--control-socket", str(self.control), "--pin-path", f"/sys/fs/bpf/{self.router}"], self.folder)
+            "--control-socket", str(self.control), "--pin-path", f"/sys/fs/bpf/{self.router}", *options], self.folder)
         self.addCleanup(self.daemon.kill)
         self.daemon.wait_ready(30)
 

@@ -39,9 +39,11 @@ STEPS = {
     "spill": (LAB_TEST + "spill_test.Spill.test_sparse_flows_do_not_wait_behind_spilled_ones", 120),
     "world": (LAB_TEST + "world_test.World.test_a_peer_without_gro_loses_nothing_in_silence", 60),
     "encapsulation": (LAB_TEST + "encapsulation_test", 120),
+    "dispatcher": (LAB_TEST + "dispatcher_test", 120),
     "pins": (LAB_TEST + "pins_test.Unload pins_test.ControllerLost.test_bypass", 120),
     "forwarding": ("build/forwarding_cost >/out/forwarding.json", 60),
 }
+LIBXDP = (Path("/usr/lib/x86_64-linux-gnu/libxdp.so.1"), Path("/usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o"))
 PROGRAMS = ("sluiced", "sluicectl", "slowlink", "udp_probe", "ring_test", "forwarding_cost",
             *(f"verified_counts_{clang}" for clang in CLANGS))
 MODULES = ("tun", "veth", "8021q", "pppoe", "sch_ingress", "cls_bpf", "act_bpf", "act_mirred", "sch_htb", "sch_tbf", "sch_fq_codel",
@@ -75,6 +77,11 @@ def boot(series: str) -> Result:
     initrd.add_system()
     for name in PROGRAMS:
         initrd.add_program(find_program(name), f"sluice/build/{name}")
+    # libxdp, which sluiced opens when a port asks for it, and somebody else's program for its dispatcher.
+    initrd.add_program(Path("/usr/sbin/xdp-loader"))
+    for file in LIBXDP:
+        initrd.add_file(file)
+    initrd.add_file(BUILD / "tests/lab/frame_counter.bpf.o", "sluice/build/frame_counter.bpf.o")
     initrd.add_tree(REPOSITORY / "tests/lab", "sluice/tests/lab", {"__pycache__"})
     for name, (command, _) in STEPS.items():
         initrd.add(f"sluice/steps/{name}", command.encode())
@@ -177,6 +184,14 @@ class Kernel(unittest.TestCase):
 
     def test_peers_that_speak_vlan_and_pppoe(self) -> None:
         self.lab_test("encapsulation")
+
+    def test_life_beside_other_xdp_programs(self) -> None:
+        """6.1 with the libxdp that is installed. 6.12 wants a later one than Debian 12's, and sluiced has to say so."""
+        log = self.passed("dispatcher")
+        print(log, flush=True)
+        self.assertEqual(log.count("skipped"), log.count("skipped 'this kernel needs libxdp 1.5.5 or later"), log)
+        if self.series == "6.1":
+            self.assertNotIn("skipped", log)
 
     def test_the_data_path_outlives_the_daemon(self) -> None:
         """tcx links where the kernel has them; 6.1 keeps the slow path's program by a filter of clsact."""

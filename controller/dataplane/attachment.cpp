@@ -1,0 +1,62 @@
+#include "dataplane/attachment.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+
+#include <bpf/bpf.h>
+
+namespace sluice {
+namespace {
+
+constexpr int kFirst = 0; // and only entry of the stub's map
+
+Fd duplicate(const Fd &fd) {
+    return Fd(fd ? fcntl(fd.get(), F_DUPFD_CLOEXEC, 0) : -1);
+}
+
+bpf_link_info info_of(const Fd &link) {
+    bpf_link_info info{};
+    uint32_t length = sizeof(info);
+    if (!link || bpf_obj_get_info_by_fd(link.get(), &info, &length) != 0 || info.type != BPF_LINK_TYPE_XDP)
+        info = {};
+    return info;
+}
+
+} // namespace
+
+Attachment Attachment::share() const {
+    if (!dispatched())
+        return Attachment(duplicate(holder_));
+    return {DispatcherSlot{duplicate(stub_), duplicate(holder_)}, ifindex_};
+}
+
+Result<> Attachment::exchange(const Fd &program) const {
+    const int fd = program.get();
+    const int err = dispatched() ? bpf_map_update_elem(holder_.get(), &kFirst, &fd, BPF_ANY)
+                                 : bpf_link_update(holder_.get(), fd, nullptr);
+    return err ? fail_errno(err, "replace the XDP program of interface " + std::to_string(ifindex()))
+               : Result<>();
+}
+
+uint32_t Attachment::program_id() const {
+    if (!dispatched())
+        return info_of(holder_).prog_id;
+    uint32_t id = 0;
+    return bpf_map_lookup_elem(holder_.get(), &kFirst, &id) == 0 ? id : 0;
+}
+
+uint32_t Attachment::ifindex() const {
+    if (!dispatched())
+        return info_of(holder_).xdp.ifindex;
+    return is_in_dispatcher(stub_, ifindex_) ? ifindex_ : 0;
+}
+
+void Attachment::detach() {
+    if (dispatched())
+        (void)leave_dispatcher(stub_, ifindex_); // its interface may be gone
+    else if (holder_)
+        bpf_link_detach(holder_.get());
+    *this = Attachment();
+}
+
+} // namespace sluice
