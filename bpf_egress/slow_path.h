@@ -19,7 +19,7 @@ static __always_inline int count_slow_path(struct __sk_buff *skb, __u32 cpus)
 	struct sluice_port *port;
 	struct sluice_tx *tx;
 
-	if (!port_id)
+	if (!port_id || skb->tc_index == SLUICE_TC_INDEX) /* admitted by the tc program of a fast port */
 		return TC_ACT_UNSPEC;
 	row = *port_id * cpus + cpu;
 	port = bpf_map_lookup_elem(&sl_ports, port_id);

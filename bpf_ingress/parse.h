@@ -8,17 +8,13 @@
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 
-#include <sluice/admit.bpf.h>
+#include "frame.h"
 
 #define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 6
 #define MAX_L3_OFFSET 64 /* a power of two above Ethernet, two tags and PPPoE */
-
-extern const volatile struct sluice_ingress_config config;
 
 struct vlan_header {
 	__be16 tci;
@@ -49,7 +45,7 @@ struct ipv6_extension {
 };
 
 struct packet {
-	struct xdp_md *ctx;
+	struct frame_context *ctx;
 	void *data, *end;
 	struct ethhdr *eth;
 	struct iphdr *ip4;    /* one of the two is set for IP, by find_headers() */
@@ -175,7 +171,7 @@ static __always_inline __u32 parse_pppoe(struct cursor *c, struct packet *p, __b
 /* Walks over the headers. Not inline: the verifier checks it once, and what it found are values that nobody knows
  * anything about, so that the steps after it are checked once too, not once for each way through the headers. Pointers
  * into the frame cannot leave it. */
-__noinline __u32 walk_headers(struct xdp_md *ctx, struct packet *p)
+__noinline __u32 walk_headers(struct frame_context *ctx, struct packet *p)
 {
 	struct cursor c = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	void *data = c.at;
@@ -186,7 +182,7 @@ __noinline __u32 walk_headers(struct xdp_md *ctx, struct packet *p)
 
 	if (!p)
 		return SLUICE_PASS_MALFORMED;
-	p->length = config.frags ? (__u32)bpf_xdp_get_buff_len(ctx) : (__u32)(c.end - c.at);
+	p->length = frame_length(ctx);
 	eth = take(&c, sizeof(*eth));
 	if (!eth)
 		return SLUICE_PASS_MALFORMED;
@@ -215,7 +211,7 @@ __noinline __u32 walk_headers(struct xdp_md *ctx, struct packet *p)
 }
 
 /* The pointers of `p`: 0, or -1 when the headers are not where they were, which cannot be. */
-static __always_inline int find_headers(struct xdp_md *ctx, struct packet *p)
+static __always_inline int find_headers(struct frame_context *ctx, struct packet *p)
 {
 	void *ip;
 
@@ -242,11 +238,17 @@ static __always_inline int find_headers(struct xdp_md *ctx, struct packet *p)
 
 /* Fills `p`, which is all zero, from the frame in `ctx`. Returns SLUICE_FORWARD when the frame is a candidate for
  * forwarding (p->family is 0 for what is not IP), else the SLUICE_PASS_* reason. */
-static __always_inline __u32 parse(struct xdp_md *ctx, struct packet *p)
+static __always_inline __u32 parse(struct frame_context *ctx, struct packet *p)
 {
 	__u32 outcome = walk_headers(ctx, p);
+	__u16 tci;
 
 	asm volatile("" : "+r"(outcome)); /* which values it has, the compiler knows and the verifier does not */
+	if (frame_tag(ctx, &tci)) {
+		p->tci = tci;
+		p->tagged++;
+		p->length += sizeof(struct vlan_header);
+	}
 	if (find_headers(ctx, p))
 		return SLUICE_PASS_MALFORMED;
 	return outcome;

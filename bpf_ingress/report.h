@@ -6,24 +6,20 @@
 #ifndef SLUICE_REPORT_H
 #define SLUICE_REPORT_H
 
-#include <bpf/bpf_core_read.h>
-
 #include "act.h"
 
-/* Helpers that change a packet's bytes invalidate pointers into it; this one only reads. Kernels before 5.18 lack it:
- * their events carry no bytes. */
+/* Helpers that change a packet's bytes invalidate pointers into it; this one only reads. Where the kernel lacks it,
+ * events carry no bytes. */
 static __always_inline void copy_frame(struct sluice_event *e, const struct packet *p)
 {
 	__u32 bytes = p->length;
 
 	e->frame_length = p->length;
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_xdp_load_bytes))
-		return;
 	if (bytes > SLUICE_EVENT_FRAME)
 		bytes = SLUICE_EVENT_FRAME;
 	asm volatile("" : "+r"(bytes)); /* what the compiler knows of the bound, the verifier has to see too */
 	bytes = ((bytes - 1) & (SLUICE_EVENT_FRAME - 1)) + 1; /* 1 .. SLUICE_EVENT_FRAME also for that of 6.1 */
-	if (!bpf_xdp_load_bytes(p->ctx, 0, e->frame, bytes))
+	if (!frame_read(p->ctx, e->frame, bytes))
 		e->captured = bytes;
 }
 

@@ -103,19 +103,19 @@ static __always_inline void fill_fib(struct bpf_fib_lookup *fib, const struct pa
 	if (p->ip4) {
 		fib->family = AF_INET;
 		fib->tos = p->tos;
-		fib->tot_len = bpf_ntohs(p->ip4->tot_len);
+		fib->tot_len = FRAME_FIB_LENGTH(bpf_ntohs(p->ip4->tot_len));
 		fib->ipv4_src = p->ip4->saddr;
 		fib->ipv4_dst = p->ip4->daddr;
 	} else if (p->ip6) {
 		fib->family = AF_INET6;
 		fib->flowinfo = *(__be32 *)p->ip6 & bpf_htonl(0x0fffffff);
-		fib->tot_len = bpf_ntohs(p->ip6->payload_len) + sizeof(struct ipv6hdr);
+		fib->tot_len = FRAME_FIB_LENGTH(bpf_ntohs(p->ip6->payload_len) + sizeof(struct ipv6hdr));
 		__builtin_memcpy(fib->ipv6_src, &p->ip6->saddr, 16);
 		__builtin_memcpy(fib->ipv6_dst, &p->ip6->daddr, 16);
 	}
 }
 
-static __always_inline __u32 route_fib(struct xdp_md *ctx, const struct packet *p, struct route *r)
+static __always_inline __u32 route_fib(struct frame_context *ctx, const struct packet *p, struct route *r)
 {
 	struct bpf_fib_lookup fib = {};
 	__u32 reason = fib_precheck(p);
@@ -135,7 +135,7 @@ static __always_inline __u32 route_fib(struct xdp_md *ctx, const struct packet *
 
 /* A wire: everything goes through but the frames that end at the next station (IEEE 802.1Q table 8-1: STP, PAUSE,
  * LLDP, ...), and what the other end could not carry. */
-static __always_inline __u32 route_xconnect(const struct packet *p, struct route *r)
+static __always_inline __u32 route_xconnect(struct frame_context *ctx, const struct packet *p, struct route *r)
 {
 	const __u16 *mac = (const __u16 *)p->eth->h_dest;
 	__u32 port_id = config.egress_port[0];
@@ -144,16 +144,16 @@ static __always_inline __u32 route_xconnect(const struct packet *p, struct route
 	if (mac[0] == bpf_htons(0x0180) && mac[1] == bpf_htons(0xc200) && !(mac[2] & bpf_htons(0xfff0)))
 		return SLUICE_PASS_MULTICAST;
 	port = bpf_map_lookup_elem(&sl_ports, &port_id);
-	if (!port || p->length - (p->l3_offset - p->pppoe) > port->mtu)
+	if (!port || !frame_fits(ctx, p->length, p->l3_offset - p->pppoe, port->mtu))
 		return SLUICE_PASS_MTU;
 	r->egress = 0;
 	r->port = port;
 	return SLUICE_FORWARD;
 }
 
-static __always_inline __u32 route(struct xdp_md *ctx, const struct packet *p, struct route *r)
+static __always_inline __u32 route(struct frame_context *ctx, const struct packet *p, struct route *r)
 {
-	return config.xconnect ? route_xconnect(p, r) : route_fib(ctx, p, r);
+	return config.xconnect ? route_xconnect(ctx, p, r) : route_fib(ctx, p, r);
 }
 
 #endif

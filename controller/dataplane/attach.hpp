@@ -12,8 +12,11 @@ namespace sluice {
 Result<std::vector<Fd>> attach_tracepoints(const Instance &instance);
 
 // Attaches an XDP program to the port's interface as the policy says: by a link or in the dispatcher; `auto`:
-// native if the driver can, else generic. Notes the mode in `facts`.
-Result<Attachment> attach_xdp(const Fd &program, PortFacts &facts, const Port &port);
+// native if the driver can, else generic.
+Result<Attachment> attach_xdp(const Fd &program, const PortFacts &facts, const Port &port);
+
+// At tc ingress, by a tcx link.
+Result<Attachment> attach_tc(const Fd &program, const PortFacts &facts);
 
 // The program that is attached to the port is so as the policy says. The kernel exchanges programs in place,
 // not modes: another one would take a gap, so it is an error.

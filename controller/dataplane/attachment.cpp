@@ -5,9 +5,13 @@
 
 #include <bpf/bpf.h>
 
+#include "dataplane/xdp_query.hpp"
+
 namespace sluice {
 namespace {
 
+// BPF_LINK_TYPE_TCX, since Linux 6.6; its interface stands where that of XDP does.
+constexpr uint32_t kLinkTypeTcx = 11;
 constexpr int kFirst = 0; // and only entry of the stub's map
 
 Fd duplicate(const Fd &fd) {
@@ -17,12 +21,21 @@ Fd duplicate(const Fd &fd) {
 bpf_link_info info_of(const Fd &link) {
     bpf_link_info info{};
     uint32_t length = sizeof(info);
-    if (!link || bpf_obj_get_info_by_fd(link.get(), &info, &length) != 0 || info.type != BPF_LINK_TYPE_XDP)
+    if (!link || bpf_obj_get_info_by_fd(link.get(), &info, &length) != 0 ||
+        (info.type != BPF_LINK_TYPE_XDP && info.type != kLinkTypeTcx))
         info = {};
     return info;
 }
 
 } // namespace
+
+IngressHook Attachment::hook() const {
+    return !dispatched() && info_of(holder_).type == kLinkTypeTcx ? IngressHook::tc : IngressHook::xdp;
+}
+
+const char *Attachment::mode() const {
+    return hook() == IngressHook::tc ? "tc" : xdp_mode(ifindex());
+}
 
 Attachment Attachment::share() const {
     if (!dispatched())
@@ -34,7 +47,7 @@ Result<> Attachment::exchange(const Fd &program) const {
     const int fd = program.get();
     const int err = dispatched() ? bpf_map_update_elem(holder_.get(), &kFirst, &fd, BPF_ANY)
                                  : bpf_link_update(holder_.get(), fd, nullptr);
-    return err ? fail_errno(err, "replace the XDP program of interface " + std::to_string(ifindex()))
+    return err ? fail_errno(err, "replace the program of interface " + std::to_string(ifindex()))
                : Result<>();
 }
 

@@ -1,8 +1,9 @@
-// What keeps the program of a fast port at its interface: a link of its own, or a place in libxdp's
-// dispatcher. Either way another program takes its place without a gap.
+// What keeps the program of a fast port at its interface: a link of its own (XDP or tcx), or a place in
+// libxdp's dispatcher. Whichever, another program takes its place without a gap.
 #pragma once
 
 #include "dataplane/dispatcher.hpp"
+#include "dataplane/load.hpp"
 
 namespace sluice {
 
@@ -15,6 +16,9 @@ class Attachment {
 
     explicit operator bool() const { return static_cast<bool>(holder_); }
     bool dispatched() const { return static_cast<bool>(stub_); }
+    IngressHook hook() const;
+    // "native", "generic" or "tc"; "" when the interface has no XDP program.
+    const char *mode() const;
     // Another handle of the same: a link ends when the last one is gone.
     Attachment share() const;
     Result<> exchange(const Fd &program) const;

@@ -19,8 +19,9 @@ namespace sluice {
 
 // One fast port: its program, with its constants, and what keeps it attached.
 struct IngressPort {
-    uint32_t port = 0;    // index in the policy
-    uint32_t ifindex = 0; // that it is attached to, or shall be
+    uint32_t port = 0;                   // index in the policy
+    uint32_t ifindex = 0;                // that it is attached to, or shall be
+    IngressHook hook = IngressHook::xdp; // that `program` is for
     Fd program;
     Attachment at;
     bool stale = false; // the program's constants no longer hold

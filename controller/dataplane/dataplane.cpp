@@ -74,10 +74,11 @@ Result<DataPath> LoadedDataplane::build(const CompiledPolicy &policy, Wiring wir
         return tl::unexpected(maps.error());
     path.maps = std::move(*maps);
     for (uint32_t port : ingress_ports(policy)) {
-        auto program = load_ingress(path.instance, policy, port, path.wiring);
+        IngressPort in;
+        in.hook = policy.port(port).xdp == XdpChoice::tc ? IngressHook::tc : IngressHook::xdp;
+        auto program = load_ingress(path.instance, policy, port, path.wiring, in.hook);
         if (!program)
             return tl::unexpected(program.error());
-        IngressPort in;
         in.port = port;
         in.ifindex = path.ports()[port].missing ? 0 : path.ports()[port].dev.ifindex;
         in.program = std::move(*program);
@@ -154,7 +155,7 @@ Result<> LoadedDataplane::check_attachments(const CompiledPolicy &policy, const 
 
 Result<> LoadedDataplane::attach_adopted() {
     for (const IngressPort &in : active_.ingress) {
-        active_.ports()[in.port].xdp_mode = xdp_mode(in.ifindex);
+        active_.ports()[in.port].xdp_mode = in.at.mode();
         note_mode(active_.maps, in.port, active_.ports()[in.port]);
     }
     // What an earlier daemon left beside the programs: from here on this process runs it.

@@ -20,11 +20,14 @@ struct PortFacts {
     sluice_reader reader = SLUICE_READER_NONE;
     sluice_trust trust = SLUICE_TRUST_NONE; // of its readings
     std::string reader_note;                // why the readings do not count; empty when they do
-    std::string xdp_mode;                   // "native", "generic", or "" where no program is attached
+    std::string xdp_mode;                   // "native", "generic", "tc", or "" where no program is attached
+    std::string xdp_refused;                // why tc stands in for XDP
     std::string degraded;                   // reason and cure; empty when all is well
 
     // The ring's reading is believed: drain rate, guard and headroom go by it. Else the port runs on its
     // rate, and a reading is a cross-check.
+    // The tracepoints of redirected frames hear those of this port.
+    bool redirects_natively() const { return xdp_mode != "generic" && xdp_mode != "tc"; }
     bool ring_rules() const { return trust > SLUICE_TRUST_LOW; }
 };
 

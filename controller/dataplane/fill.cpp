@@ -18,6 +18,7 @@ void fill_ports(Maps &maps, const CompiledPolicy &policy, const std::vector<Port
         port.mpu = overhead.mpu;
         port.cells = overhead.cells;
         port.mtu = facts[i].dev.mtu;
+        port.down = facts[i].missing || !facts[i].dev.up || !facts[i].dev.carrier;
         port.name_hash = port_hash(policy, static_cast<uint32_t>(i));
         port.guard = {20'000'000, 100'000'000}; // until the control loop knows better
         port.guard_limit_ns = 100'000'000;

@@ -10,9 +10,11 @@
 #include <type_traits>
 
 #include "core/sha256.hpp"
+#include "dataplane/kernel_support.hpp"
 #include "dataplane/libbpf_log.hpp"
 #include "egress.skel.h"
 #include "ingress.skel.h"
+#include "tc_ingress.skel.h"
 
 namespace sluice {
 namespace {
@@ -20,9 +22,11 @@ namespace {
 struct SkeletonDeleter {
     void operator()(egress *s) const { egress__destroy(s); }
     void operator()(ingress *s) const { ingress__destroy(s); }
+    void operator()(tc_ingress *s) const { tc_ingress__destroy(s); }
 };
 using Egress = std::unique_ptr<egress, SkeletonDeleter>;
 using Ingress = std::unique_ptr<ingress, SkeletonDeleter>;
+using TcIngress = std::unique_ptr<tc_ingress, SkeletonDeleter>;
 
 // Programs and daemon must speak of the same structures; a stale build directory is how they come apart.
 Result<> check_abi(uint32_t version, const char *object) {
@@ -117,9 +121,9 @@ sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port
     return config;
 }
 
-Result<> share_maps(const Instance &instance, ingress &object) {
+Result<> share_maps(const Instance &instance, bpf_object *object) {
     for (const auto &[name, fd] : instance.maps) {
-        bpf_map *own_map = bpf_object__find_map_by_name(object.obj, name.c_str());
+        bpf_map *own_map = bpf_object__find_map_by_name(object, name.c_str());
         if (!own_map)
             continue;
         if (int err = bpf_map__reuse_fd(own_map, fd.get()))
@@ -208,12 +212,15 @@ Result<Instance> load_egress(const Wiring &wiring, const MapSizes &sizes, Hook h
 
 namespace {
 
-// Of both BPF objects, instructions and types: another build is another identity.
+// Of the BPF objects, instructions and types: another build is another identity.
 std::string build_hash() {
-    size_t in_size = 0, out_size = 0;
-    const auto *in = static_cast<const char *>(ingress__elf_bytes(&in_size));
-    const auto *out = static_cast<const char *>(egress__elf_bytes(&out_size));
-    return sha256_hex({in, in_size}) + sha256_hex({out, out_size});
+    std::string text;
+    for (const auto elf_bytes : {ingress__elf_bytes, tc_ingress__elf_bytes, egress__elf_bytes}) {
+        size_t size = 0;
+        const auto *bytes = static_cast<const char *>(elf_bytes(&size));
+        text += sha256_hex({bytes, size});
+    }
+    return text;
 }
 
 template <class T> void append(std::string &text, const T &value) {
@@ -253,6 +260,7 @@ std::string identity(const CompiledPolicy &policy, const Wiring &wiring, Hook ho
         append(text, port.spill ? port.spill->limit : 0);
         append(text, static_cast<uint32_t>(port.pause.has_value()));
         append(text, static_cast<uint32_t>(port.attach));
+        append(text, static_cast<uint32_t>(port.xdp == XdpChoice::tc));
     }
     for (const uint32_t port : ingress_ports(policy)) {
         const sluice_ingress_config config = ingress_config(policy, port, wiring);
@@ -288,16 +296,25 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus) {
     return maps;
 }
 
-Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
-                        const Wiring &wiring) {
+namespace {
+
+// Of either hook: its constants, with a seed, and its maps.
+template <class Skeleton>
+Result<> prepare(Skeleton &object, sluice_ingress_config config, const Instance &instance) {
+    if (auto r = check_abi(object.rodata->abi_version, "ingress"); !r)
+        return r;
+    config.seed[0] = random_word();
+    config.seed[1] = random_word();
+    std::memcpy(&object.rodata->config, &config, sizeof(config));
+    return share_maps(instance, object.obj);
+}
+
+Result<Fd> load_xdp_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
+                            const Wiring &wiring) {
     const Ingress object(ingress__open());
     if (!object)
         return fail_errno(errno, "open the ingress BPF object");
-    if (auto r = check_abi(object->rodata->abi_version, "ingress"); !r)
-        return tl::unexpected(r.error());
-    sluice_ingress_config config = ingress_config(policy, port, wiring);
-    config.seed[0] = random_word();
-    config.seed[1] = random_word();
+    const sluice_ingress_config config = ingress_config(policy, port, wiring);
     bpf_program *program;
     bpf_object__for_each_program(program, object->obj) {
         if (policy.port(port).attach == AttachChoice::dispatcher)
@@ -306,8 +323,7 @@ Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32
             bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
         bpf_program__set_autoload(program, config.ways || program == object->progs.sluice_ingress);
     }
-    std::memcpy(&object->rodata->config, &config, sizeof(config));
-    if (auto r = share_maps(instance, *object); !r)
+    if (auto r = prepare(*object, config, instance); !r)
         return tl::unexpected(r.error());
     LibbpfLog log;
     if (int err = ingress__load(object.get()))
@@ -315,6 +331,32 @@ Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32
     if (auto r = config.ways ? connect_ways(instance, *object, port) : Result<>{}; !r)
         return tl::unexpected(r.error());
     return own(bpf_program__fd(object->progs.sluice_ingress));
+}
+
+Result<Fd> load_tc_ingress(const Instance &instance, const CompiledPolicy &policy, uint32_t port,
+                           const Wiring &wiring) {
+    if (!kernel_support().tcx)
+        return fail("tc ingress for " + wiring.ports[port].dev.name + " needs Linux 6.6 or later (tcx)",
+                    "make room for XDP");
+    const TcIngress object(tc_ingress__open());
+    if (!object)
+        return fail_errno(errno, "open the tc ingress BPF object");
+    sluice_ingress_config config = ingress_config(policy, port, wiring);
+    config.ways = 0;
+    if (auto r = prepare(*object, config, instance); !r)
+        return tl::unexpected(r.error());
+    LibbpfLog log;
+    if (int err = tc_ingress__load(object.get()))
+        return load_failure(err, "load the tc ingress program for " + wiring.ports[port].dev.name, log);
+    return own(bpf_program__fd(object->progs.sluice_tc_ingress));
+}
+
+} // namespace
+
+Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port, const Wiring &wiring,
+                        IngressHook hook) {
+    return hook == IngressHook::tc ? load_tc_ingress(instance, policy, port, wiring)
+                                   : load_xdp_ingress(instance, policy, port, wiring);
 }
 
 } // namespace sluice

@@ -58,8 +58,12 @@ Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);
 // Bit 1 << enum sluice_way for each that a class of that ingress port uses: a constant of its program.
 uint32_t ways_of(const CompiledPolicy &policy, uint32_t port);
 
+// Where the program of a fast port is called. At tc ingress it knows no ways of `when_full` but mark and
+// drop.
+enum class IngressHook { xdp, tc };
+
 // The program of one fast port; it works on the maps of `instance`, and leaves its own among them.
-Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port,
-                        const Wiring &wiring);
+Result<Fd> load_ingress(Instance &instance, const CompiledPolicy &policy, uint32_t port, const Wiring &wiring,
+                        IngressHook hook);
 
 } // namespace sluice

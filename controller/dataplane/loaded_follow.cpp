@@ -15,12 +15,18 @@ namespace sluice {
 // What the API tells about ports, once programs are attached.
 void LoadedDataplane::note_health(DataPath &path, const CompiledPolicy &policy) const {
     std::vector<PortFacts> &ports = path.ports();
-    const auto is_generic = [&](uint32_t port) { return ports[port].xdp_mode == "generic"; };
+    const auto by_tc = [&](uint32_t port) { return ports[port].xdp_mode == "tc"; };
+    const auto unheard = [&](uint32_t port) {
+        return by_tc(port) || (options_.hook == Hook::tracepoint && ports[port].xdp_mode == "generic");
+    };
     for (uint32_t i = 0; i < ports.size(); i++) {
         PortRole role = role_of(policy, i);
+        role.by_tc = role.to;
         for (const auto &t : policy.transitions)
-            role.unheard |= options_.hook == Hook::tracepoint && t.to == i &&
-                            std::any_of(t.from.begin(), t.from.end(), is_generic);
+            if (t.to == i) {
+                role.unheard |= std::any_of(t.from.begin(), t.from.end(), unheard);
+                role.by_tc &= std::all_of(t.from.begin(), t.from.end(), by_tc);
+            }
         ports[i].degraded = port_health(ports[i], policy.port(i), role);
     }
 }
@@ -35,12 +41,12 @@ Result<> LoadedDataplane::follow_ingress(IngressPort &in, const std::vector<Port
     if (in.at && !in.stale)
         return {};
     if (in.stale) {
-        auto program = load_ingress(active_.instance, loaded_, in.port, active_.wiring);
+        auto program = load_ingress(active_.instance, loaded_, in.port, active_.wiring, in.hook);
         if (!program)
             return tl::unexpected(program.error());
         in.program = std::move(*program);
     }
-    return attach_ingress(active_.maps, in, facts, loaded_.port(in.port)).map([&] { in.stale = false; });
+    return attach_ingress(active_, in, loaded_).map([&] { in.stale = false; });
 }
 
 // The queue and the socket of a device went with it; another one gets its own.

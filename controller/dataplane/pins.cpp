@@ -106,6 +106,7 @@ void read_ingress(DataPath &path) {
         in.at = attachment_at(path, at);
         if (!in.at)
             continue;
+        in.hook = in.at.hook();
         in.ifindex = in.at.ifindex();
         if (!in.ifindex)
             continue; // its device is gone

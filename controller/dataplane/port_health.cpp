@@ -30,6 +30,18 @@ Finding generic(const PortFacts &facts) {
             "a card whose driver has XDP"};
 }
 
+Finding tc(const PortFacts &facts) {
+    return {"tc ingress stands in for XDP at " + facts.dev.name + ", slow" +
+                (facts.xdp_refused.empty() ? "" : ": " + facts.xdp_refused),
+            "`xdp: tc` if that is meant"};
+}
+
+Finding no_ways(const PortFacts &facts) {
+    return {"`when_full` of frames from " + facts.dev.name +
+                " knows only mark and drop: they come by tc ingress",
+            "drop the other ways, or make room for XDP"};
+}
+
 Finding no_rate(const PortFacts &facts) {
     return {facts.reader_note + ": nothing tells what the link drains", "give the port a rate"};
 }
@@ -53,11 +65,12 @@ bool above_speed(const PortFacts &facts, const Port &port) {
 
 Finding unheard(const PortFacts &facts) {
     return {"frames come to " + facts.dev.name +
-                " by generic XDP: its ring is not read, nothing tells what it drains",
-            "give the port a rate, or start sluiced with --egress-hook devmap"};
+                " by generic XDP or tc ingress: its ring is not read, nothing tells what it drains",
+            "give the port a rate; for generic XDP also: start sluiced with --egress-hook devmap"};
 }
 
-void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Port &port, PortRole role) {
+// What stands in the way of frames that are redirected to the port. The stack's own way has no need of it.
+void add_redirect(std::vector<Finding> &found, const PortFacts &facts) {
     for (Finding &f : transmit_findings(facts.preflight))
         if (f.hurts) {
             f.what += kernel_path;
@@ -65,6 +78,11 @@ void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Por
         }
     if (facts.preflight.xmit == Ability::with_program)
         found.push_back(no_program(facts));
+}
+
+void add_transmit(std::vector<Finding> &found, const PortFacts &facts, const Port &port, PortRole role) {
+    if (!role.by_tc || !facts.dev.up || !facts.dev.carrier)
+        add_redirect(found, facts);
     if (!facts.ring_rules() && !port.rate_bytes_per_s)
         found.push_back(no_rate(facts));
     else if (role.unheard && !port.rate_bytes_per_s)
@@ -82,6 +100,8 @@ PortRole role_of(const CompiledPolicy &policy, uint32_t port) {
         role.from |= from;
         role.tagged |= from && t.forward == Forward::xconnect;
         role.to |= t.to == port;
+        role.ways |=
+            from && std::any_of(t.classes.begin(), t.classes.end(), [](const auto &c) { return c.ways; });
     }
     return role;
 }
@@ -100,7 +120,11 @@ std::string port_health(const PortFacts &facts, const Port &port, PortRole role)
             found.push_back(renamed(facts, port));
         if (role.from && facts.xdp_mode == "generic" && port.xdp != XdpChoice::generic)
             found.push_back(generic(facts));
-        if (role.tagged && facts.preflight.strips_tags)
+        if (role.from && facts.xdp_mode == "tc" && port.xdp != XdpChoice::tc)
+            found.push_back(tc(facts));
+        if (role.ways && facts.xdp_mode == "tc")
+            found.push_back(no_ways(facts));
+        if (role.tagged && facts.xdp_mode != "tc" && facts.preflight.strips_tags)
             found.push_back(tags_finding(facts.preflight, true));
         if (role.to)
             add_transmit(found, facts, port, role);

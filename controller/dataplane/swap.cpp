@@ -7,7 +7,6 @@
 #include "dataplane/attach.hpp"
 #include "dataplane/pass_program.hpp"
 #include "dataplane/port_health.hpp"
-#include "dataplane/xdp_query.hpp"
 
 namespace sluice {
 namespace {
@@ -105,20 +104,50 @@ void attach_pass_programs(DataPath &path, const CompiledPolicy &policy) {
 
 namespace {
 
-Result<> attach_in_mode(IngressPort &in, PortFacts &facts, const Port &port) {
-    if (in.at && in.ifindex == facts.dev.ifindex) {
-        if (auto r =
-                check_attachment(in.at, facts, port).and_then([&] { return in.at.exchange(in.program); });
-            !r)
-            return r;
-        facts.xdp_mode = xdp_mode(in.ifindex);
+Result<> use_hook(DataPath &path, IngressPort &in, const CompiledPolicy &policy, IngressHook hook) {
+    if (in.hook == hook)
         return {};
-    }
-    auto at = attach_xdp(in.program, facts, port);
+    auto program = load_ingress(path.instance, policy, in.port, path.wiring, hook);
+    if (!program)
+        return tl::unexpected(program.error());
+    in.program = std::move(*program);
+    in.hook = hook;
+    return {};
+}
+
+Result<> exchange(DataPath &path, IngressPort &in, const CompiledPolicy &policy) {
+    return check_attachment(in.at, path.ports()[in.port], policy.port(in.port))
+        .and_then([&] { return use_hook(path, in, policy, in.at.hook()); })
+        .and_then([&] { return in.at.exchange(in.program); });
+}
+
+Result<Attachment> attach_anew(DataPath &path, IngressPort &in, const CompiledPolicy &policy) {
+    PortFacts &facts = path.ports()[in.port];
+    const Port &port = policy.port(in.port);
+    facts.xdp_refused.clear();
+    if (port.xdp == XdpChoice::tc)
+        return attach_tc(in.program, facts);
+    auto at = use_hook(path, in, policy, IngressHook::xdp).and_then([&] {
+        return attach_xdp(in.program, facts, port);
+    });
+    if (at || port.xdp != XdpChoice::automatic || port.attach == AttachChoice::dispatcher ||
+        at.error().kind == ErrorKind::busy)
+        return at;
+    facts.xdp_refused = at.error().what;
+    auto tc =
+        use_hook(path, in, policy, IngressHook::tc).and_then([&] { return attach_tc(in.program, facts); });
+    return tc ? std::move(tc) : std::move(at);
+}
+
+Result<> attach_somehow(DataPath &path, IngressPort &in, const CompiledPolicy &policy) {
+    const Netdev &dev = path.ports()[in.port].dev;
+    if (in.at && in.ifindex == dev.ifindex)
+        return exchange(path, in, policy);
+    auto at = attach_anew(path, in, policy);
     if (!at)
         return tl::unexpected(at.error());
     in.at = std::move(*at);
-    in.ifindex = facts.dev.ifindex;
+    in.ifindex = dev.ifindex;
     return {};
 }
 
@@ -126,13 +155,17 @@ Result<> attach_in_mode(IngressPort &in, PortFacts &facts, const Port &port) {
 
 void note_mode(Maps &maps, uint32_t port, const PortFacts &facts) {
     for (uint32_t cpu = 0; cpu < maps.cpus; cpu++)
-        maps.port_counts[maps.port_row(port, cpu)].generic = facts.xdp_mode == "generic";
+        maps.port_counts[maps.port_row(port, cpu)].generic = !facts.redirects_natively();
 }
 
-Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, const Port &port) {
+Result<> attach_ingress(DataPath &path, IngressPort &in, const CompiledPolicy &policy) {
+    PortFacts &facts = path.ports()[in.port];
     if (facts.missing)
         return {};
-    return attach_in_mode(in, facts, port).map([&] { note_mode(maps, in.port, facts); });
+    return attach_somehow(path, in, policy).map([&] {
+        facts.xdp_mode = in.at.mode();
+        note_mode(path.maps, in.port, facts);
+    });
 }
 
 Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy &policy) {
@@ -141,12 +174,12 @@ Result<> put_in_place(DataPath &next, const DataPath &old, const CompiledPolicy 
         return tl::unexpected(tracepoints.error());
     next.tracepoints = std::move(*tracepoints);
     for (IngressPort &in : next.ingress) {
-        PortFacts &facts = next.ports()[in.port];
+        const PortFacts &facts = next.ports()[in.port];
         if (const IngressPort *before = at_interface(old, facts.dev.ifindex); before && !facts.missing) {
             in.at = before->at.share();
             in.ifindex = before->ifindex;
         }
-        if (auto r = attach_ingress(next.maps, in, facts, policy.port(in.port)); !r)
+        if (auto r = attach_ingress(next, in, policy); !r)
             return r;
     }
     return {};

@@ -26,8 +26,9 @@ void detach_others(const DataPath &next, DataPath &old);
 // Pass programs for slow ports whose drivers want one. Where somebody else's program is attached already, it
 // does the same service.
 void attach_pass_programs(DataPath &path, const CompiledPolicy &policy);
-// Attaches the port's program, or exchanges it on the device that has one of ours: without a gap.
-Result<> attach_ingress(Maps &maps, IngressPort &in, PortFacts &facts, const Port &port);
+// Attaches the port's program, or exchanges it on the device that has one of ours: without a gap. Where XDP
+// cannot be attached, and the policy leaves the choice, loads and attaches the one for tc ingress instead.
+Result<> attach_ingress(DataPath &path, IngressPort &in, const CompiledPolicy &policy);
 // Tells the port's program in which mode it runs: in generic mode it has to count what it sends.
 void note_mode(Maps &maps, uint32_t port, const PortFacts &facts);
 

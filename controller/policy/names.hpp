@@ -18,7 +18,7 @@ bool protocol_has_ports(uint8_t protocol);
 
 // Each in the order of the enumerators in policy.hpp: the index of a word is the value.
 inline constexpr std::string_view forward_words[] = {"fib", "xconnect", "library"};
-inline constexpr std::string_view xdp_words[] = {"auto", "native", "generic"};
+inline constexpr std::string_view xdp_words[] = {"auto", "native", "generic", "tc"};
 inline constexpr std::string_view attach_words[] = {"direct", "dispatcher"};
 inline constexpr std::string_view mode_words[] = {"enforce", "shadow"};
 inline constexpr std::string_view loss_words[] = {"keep", "bypass"};

@@ -43,7 +43,7 @@ struct Pause {
     uint64_t above_ns = 2'000'000, below_ns = 1'000'000;
 };
 
-enum class XdpChoice : uint8_t { automatic, native, generic };
+enum class XdpChoice : uint8_t { automatic, native, generic, tc };
 enum class AttachChoice : uint8_t { direct, dispatcher };
 
 struct Port {

@@ -119,8 +119,9 @@ constexpr Row<Port> port_rows[] = {
       .fallback = "auto",
       .example = "native",
       .meaning = "How sluice attaches to a port that frames come in by: `auto` takes native mode where the "
-                 "driver has it, else generic mode. `native` is an error where that fails. Does not change "
-                 "while attached.",
+                 "driver has it, else generic mode, else tc ingress. `native` is an error where that fails; "
+                 "`tc` leaves "
+                 "XDP to others. Does not change while attached.",
       .words = xdp_words},
      [](Reader &r, const Node &n, Port &p) { read_word(r, n, xdp_words, p.xdp); }},
     {{.name = "attach",
@@ -150,6 +151,8 @@ std::vector<Port> read_ports(Reader &r, const Node &node) {
         port.pos = entry.key_pos;
         r.check_identifier(entry.key_pos, entry.key);
         read_rows<Port>(r, entry, "port " + quote(entry.key), port_rows, port);
+        if (port.xdp == XdpChoice::tc && port.attach == AttachChoice::dispatcher)
+            r.error(entry, "`xdp: tc` uses no XDP: `attach: dispatcher` has no meaning with it");
         ports.push_back(std::move(port));
     }
     return ports;

@@ -371,7 +371,9 @@ struct sluice_port {
 	__u32 ring_rules;     /* 1: the reading of the ring is trusted, guard and refusals go by it */
 	__u32 name_hash;      /* counters follow it */
 	__u64 spill_drained_ns; /* frames that the kernel got before have left its qdisc; 0 = nobody watches it */
-	__u64 reserved1[7];
+	__u32 down;           /* 1: nothing leaves by it: gone, down, without carrier. For tc; XDP asks the devmap */
+	__u32 reserved2;
+	__u64 reserved1[6];
 };
 SLUICE_SIZE(sluice_port, 128);
 
@@ -494,6 +496,8 @@ struct sluice_ingress_config {
 
 /* Records of the events ring buffer. */
 enum sluice_event_kind { SLUICE_EVENT_WAKE = 1, SLUICE_EVENT_VERDICT };
+
+#define SLUICE_TC_INDEX 0x5107 /* skb->tc_index of frames that a tc program of a fast port has admitted */
 
 #define SLUICE_EVENT_FRAME 128 /* first bytes of the frame that an event carries */
 

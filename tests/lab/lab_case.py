@@ -57,9 +57,9 @@ class Injector:
         self._socket.close()
 
 
-def attach_foreign(lab: Lab, device: str) -> None:
+def attach_foreign(lab: Lab, device: str, name: str = "plain_redirect.bpf.o") -> None:
     """Somebody else's XDP program at a device of the router, generic, by netlink."""
-    (program,) = BIN_DIR.rglob("plain_redirect.bpf.o")
+    (program,) = BIN_DIR.rglob(name)
     pin = f"/sys/fs/bpf/{lab.router}"
     run(["bpftool", "prog", "load", str(program), pin, "type", "xdp"])
     run(["bpftool", "net", "attach", "xdpgeneric", "pinned", pin, "dev", device], lab.router)

@@ -2,19 +2,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 from lab import Lab
-from lab_case import LabCase, Unexplained, port, sluice, unexplained
+from lab_case import LabCase, Unexplained, attach_foreign, port, sluice, unexplained
 from netns import in_namespace, ip_batch, run
 from reload_test import sluicectl
+from scene import Scene
 from treatments import Sluice
 
 FAILED, BUSY, DEGRADED = 1, 4, 4  # exit codes of sluiced, and of sluicectl status
 FRAMES = 100
+KERNEL = tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
 POLICY = """version: 1
 ports:
   lan: {{device: {device}, xdp: {mode}}}
@@ -28,7 +32,7 @@ def policy(mode: str, device: str = "LAN_DEVICE") -> str:
     return POLICY.format(mode=mode, device=device)
 
 
-class Mode(LabCase):
+class XdpCase(LabCase):
     def setUp(self) -> None:
         super().setUp()
         folder = tempfile.TemporaryDirectory()
@@ -77,6 +81,8 @@ class Mode(LabCase):
         self.note(exit=done.returncode, says=done.stderr.strip())
         return done
 
+
+class Mode(XdpCase):
     def test_native(self) -> None:
         treatment = self.treatment("native")
         with self.lab(treatment) as lab:
@@ -135,3 +141,115 @@ class Mode(LabCase):
             self.assertIn("attach XDP to nothing in native mode", done.stderr)
             self.assertIn("`xdp: auto`", done.stderr)
             self.assertNotIn("xdp", run(["ip", "-o", "link", "show", "nothing"], lab.router))
+
+
+class TcIngress(XdpCase):
+    """Where XDP is somebody else's or impossible, the same steps run on skbs."""
+
+    def setUp(self) -> None:
+        if KERNEL < (6, 6):
+            self.skipTest("tc ingress needs Linux 6.6 (tcx)")
+        super().setUp()
+
+    def attached(self, lab: Lab, treatment: Sluice, code: int = 0) -> str:
+        """By our own status; the program is the only one of its kind in this kernel, since labs run one at a time."""
+        mode = port(self.status(lab, treatment, code), "lan")["xdp_mode"]
+        self.assertEqual(self.programs(), 1 if mode == "tc" else 0)
+        return mode
+
+    @staticmethod
+    def programs() -> int:
+        return sum(row.get("name", "").startswith("sluice_tc_ingre") for row in json.loads(run(["bpftool", "-j", "prog", "show"])))
+
+    def forwards(self, lab: Lab, treatment: Sluice) -> None:
+        """All frames arrive, by the kernel's queue of the slow device; each is counted once as sent."""
+        before, received = lab.link.command("stats"), port(treatment.status(lab), "lan")["received_packets"]
+        sent = port(treatment.status(lab))["sent_packets"]
+        with self.accounted(lab, treatment):
+            self.injector(lab).send(FRAMES)
+            time.sleep(0.5)
+        after = lab.link.command("stats")
+        received = port(treatment.status(lab), "lan")["received_packets"] - received
+        sent = port(treatment.status(lab))["sent_packets"] - sent
+        arrived = after["of_source"] - before["of_source"]
+        self.note(arrived=arrived, received=received, sent=sent)
+        if arrived != FRAMES or sent != FRAMES or received < FRAMES:
+            raise Unexplained(f"{FRAMES} frames: arrived {arrived}, sent {sent}, received {received}")
+        self.assertEqual(unexplained(treatment.status(lab)), {})
+
+    def test_it_outlives_the_daemon_and_goes_with_unload(self) -> None:
+        treatment = self.treatment("tc")
+        with self.lab(treatment) as lab:
+            self.assertEqual(self.attached(lab, treatment), "tc")
+            self.forwards(lab, treatment)
+            treatment.process.kill()
+            treatment.start(lab)
+            self.assertIn("goes on with", treatment.process.messages())
+            self.forwards(lab, treatment)
+            text = treatment.running_policy.read_text()
+            treatment.running_policy.write_text(text.replace("xdp: tc", "xdp: native"))
+            done = sluicectl(lab, treatment, "reload")
+            self.assertIn("attached in tc mode, the policy wants native", done.stderr)
+            treatment.running_policy.write_text(text.replace("to: wan", "to: wan, forward: xconnect"))
+            self.assertEqual(sluicectl(lab, treatment, "reload").returncode, 0)
+            self.assertIn("replaced the data path", treatment.process.messages())
+            self.assertEqual(self.attached(lab, treatment), "tc")
+            treatment.process.stop()
+            run([lab.binary("sluicectl"), "unload", "--pin-path", str(lab.pins)], lab.router)
+            time.sleep(0.1)  # the kernel frees a program some time after its last pin
+            self.assertEqual(self.programs(), 0)
+
+    def test_auto_takes_it_where_xdp_cannot_be(self) -> None:
+        """The kernel allows no XDP program at a member of a bridge that has one."""
+        treatment = self.treatment("auto")
+        treatment.before = self.bridge_with_xdp
+        with self.lab(treatment) as lab:
+            self.assertEqual(self.attached(lab, treatment, DEGRADED), "tc")
+            self.assertRegex(port(self.status(lab, treatment, DEGRADED), "lan")["degraded"], "tc ingress stands in for XDP at lan0, slow: attach XDP.*`xdp: tc`")
+            treatment.running_policy.write_text(treatment.running_policy.read_text().replace("xdp: auto", "xdp: tc"))
+            self.assertEqual(sluicectl(lab, treatment, "reload").returncode, 0)
+            self.assertEqual(self.attached(lab, treatment), "tc")
+            self.forwards(lab, treatment)
+
+    @staticmethod
+    def bridge_with_xdp(lab: Lab) -> None:
+        ip_batch(lab.router, ["link add upper type bridge", "link set upper up", f"link set {lab.lan} master upper"])
+        attach_foreign(lab, "upper")
+
+    def test_beside_a_program_of_somebody_else(self) -> None:
+        """Which is what the error without it says."""
+        treatment = self.treatment("tc")
+        treatment.before = self.foreign_counter
+        with self.lab(treatment) as lab:
+            self.assertEqual(self.attached(lab, treatment), "tc")
+            self.forwards(lab, treatment)
+            self.assertIn("xdp", run(["ip", "-o", "link", "show", lab.lan], lab.router))
+            pins = lab.pins
+            lab.pins = pins.with_name(pins.name + "-refused")
+            try:
+                refused = self.refused(lab, policy("auto"))
+            finally:
+                lab.pins = pins
+            self.assertEqual(refused.returncode, BUSY, refused.stderr)
+            self.assertIn("`xdp: tc`", refused.stderr)
+
+    @staticmethod
+    def foreign_counter(lab: Lab) -> None:
+        attach_foreign(lab, lab.lan, "frame_counter.bpf.o")
+
+    def test_super_frames_are_policed_and_counted_as_the_frames_they_are(self) -> None:
+        """TCP comes as skbs of up to 64 KiB; the queue of the slow device is the kernel's, and stays short."""
+        result = self.measure(Scene("tcp", flows=4), self.treatment("tc"))
+        self.assertEqual(result["unexplained"], 0)
+        self.assertGreater(result["utilisation"], 0.9)
+        self.assertGreater(result["jain"], 0.95)
+        self.assertLess(result["delay_ms_p99"], 25)
+
+    def test_a_slow_path_counts_what_has_not_been_counted(self) -> None:
+        """The tc program in front of the qdisc of `spill` meets frames that were admitted by the one at ingress."""
+        self.file.write_text(policy("tc").replace("rate: 50mbit", "rate: 50mbit, spill: {qdisc: pfifo}"))
+        treatment = sluice(policy_file=self.file)
+        with self.lab(treatment) as lab:
+            before = port(treatment.status(lab))["slow_packets"]
+            self.forwards(lab, treatment)
+            self.assertLess(port(treatment.status(lab))["slow_packets"] - before, FRAMES / 10)

@@ -245,13 +245,16 @@ TEST(Values, xdp_mode_of_a_port) {
     for (const auto &[key, choice] : {std::pair("", XdpChoice::automatic),
                                       {", xdp: auto", XdpChoice::automatic},
                                       {", xdp: native", XdpChoice::native},
-                                      {", xdp: generic", XdpChoice::generic}}) {
+                                      {", xdp: generic", XdpChoice::generic},
+                                      {", xdp: tc", XdpChoice::tc}}) {
         const LoadResult result = with(key);
         ASSERT_TRUE(result.policy) << all_messages(result);
         EXPECT_EQ(result.policy->ports[0].xdp, choice) << key;
         EXPECT_EQ(result.policy->ports[1].xdp, XdpChoice::automatic);
     }
     EXPECT_FALSE(with(", xdp: offload").policy);
+    EXPECT_TRUE(with(", attach: dispatcher").policy);
+    EXPECT_FALSE(with(", attach: dispatcher, xdp: tc").policy);
 }
 
 TEST(Values, ways_out_of_a_full_queue) {

@@ -109,6 +109,23 @@ TEST(Preflight, a_port_whose_frames_come_by_generic_xdp_needs_a_rate) {
     EXPECT_EQ(port_health(facts, port, {.to = true, .unheard = true}), "");
 }
 
+TEST(Preflight, tc_ingress_is_slow_and_knows_few_ways) {
+    PortFacts facts;
+    facts.preflight = interface("veth", Ability::yes, Ability::yes);
+    facts.preflight.strips_tags = true; // which tc ingress does not mind
+    facts.dev = facts.preflight.dev;
+    facts.xdp_mode = "tc";
+    facts.xdp_refused = "no room";
+    Port port;
+    port.device = "eth7";
+    EXPECT_NE(port_health(facts, port, {.from = true, .tagged = true}).find("slow: no room"),
+              std::string::npos);
+    port.xdp = XdpChoice::tc;
+    EXPECT_EQ(port_health(facts, port, {.from = true, .tagged = true}), "");
+    EXPECT_NE(port_health(facts, port, {.from = true, .ways = true}).find("only mark and drop"),
+              std::string::npos);
+}
+
 TEST(Preflight, links_that_are_down_or_without_carrier) {
     Preflight p = interface("mlx5_core", Ability::yes, Ability::yes);
     p.dev.carrier = false;

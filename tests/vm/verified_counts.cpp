@@ -31,6 +31,13 @@ transitions:
       {name: voice, match: [{dscp: ef}, {dport: 5060}], priority: 0, remark: cs5},
       {name: bulk, match: [{dst: 203.0.113.0/24}, {vlan: 7}], aqm: {law: pi2}}, {name: default}]}
 )"},
+    {"tc", R"(
+ports: {fast: {device: fast0, xdp: tc}, slow: {device: slow0, rate: 1gbit}}
+transitions:
+  - {from: fast, to: slow, forward: fib, isolate: triple-isolate, on_controller_loss: bypass, classes: [
+      {name: voice, match: [{dscp: ef}, {dport: 5060}], priority: 0, remark: cs5},
+      {name: bulk, match: [{dst: 203.0.113.0/24}, {vlan: 7}], aqm: {law: pi2}}, {name: default}]}
+)"},
     {"ways", R"(
 ports: {fast: {device: fast0}, slow: {device: slow0, rate: 1gbit, spill: {qdisc: pfifo}}, other: {device: lo, rate: 1gbit}}
 transitions:
@@ -102,9 +109,13 @@ Result<nlohmann::json> all_counts() {
             out[set + "." + program] = insns;
         return {};
     };
-    for (const FeatureSet &set : kSets)
-        if (auto r = take(set.name, of_policy(set)); !r)
+    for (const FeatureSet &set : kSets) {
+        const auto counts = of_policy(set);
+        if (!counts && counts.error().what.find("needs Linux 6.6") != std::string::npos)
+            continue; // as documented
+        if (auto r = take(set.name, counts); !r)
             return tl::unexpected(r.error());
+    }
     if (auto r = take("readers", of_readers(Hook::tracepoint)); !r)
         return tl::unexpected(r.error());
     const auto devmap = of_readers(Hook::devmap);

@@ -75,7 +75,7 @@ export class PortPanel {
   showTitle(p) {
     const shadow = p.classes.some(c => c.mode === 'shadow');
     this.title.replaceChildren(element('h2', {}, p.name),
-      element('span', {}, [p.device, p.driver, p.xdp_mode && `${p.xdp_mode} XDP`, `${p.hook} hook`].filter(Boolean).join(' · ')),
+      element('span', {}, [p.device, p.driver, p.xdp_mode && hookName(p), `${p.hook} hook`].filter(Boolean).join(' · ')),
       ...(p.up ? [] : [element('b', { class: 'tag failed' }, 'link down')]),
       ...(shadow ? [element('b', { class: 'tag degraded' }, 'shadow: nothing is enforced')] : []));
   }
@@ -152,7 +152,7 @@ export function showArrivals(status, rates) {
     const passed = p.passed.reduce((n, c) => n + c.packets, 0);
     const why = p.passed.filter(c => c.packets).sort((a, b) => b.packets - a.packets).slice(0, 4)
       .map(c => `${f.words(c.name.replace('pass_', ''))} ${f.count(c.packets)}`).join(', ');
-    return [p.name, `${p.device} · ${p.xdp_mode || 'no'} XDP`, show(rates.of(`${p.name}/rx`, p.received_packets), f.perSecond),
+    return [p.name, `${p.device} · ${hookName(p)}`, show(rates.of(`${p.name}/rx`, p.received_packets), f.perSecond),
       show(rates.of(`${p.name}/rxb`, p.received_bytes), f.bitRate),
       show(rates.of(`${p.name}/passed`, passed), f.perSecond), why || '–'];
   }));
@@ -182,6 +182,7 @@ export function showEvents(events, rows) {
   if (!events.length) $('events').replaceChildren(element('caption', {}, 'Nothing was marked or dropped lately.'));
 }
 
+const hookName = p => (p.xdp_mode === 'tc' ? 'tc ingress' : `${p.xdp_mode || 'no'} XDP`);
 const show = (value, format) => (value === null ? '–' : format(value));
 const cell = (...children) => {
   const node = document.createDocumentFragment();
