@@ -4,6 +4,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -11,13 +13,16 @@ from pathlib import Path
 
 from lab import Lab
 from lab_case import LabCase, Unexplained, attach_foreign, port, sluice, unexplained
-from netns import in_namespace, ip_batch, run
+from netns import in_namespace, inside, ip_batch, run
 from reload_test import sluicectl
 from scene import Scene
+from three_hosts import ThreeHosts
 from treatments import Sluice
 
 FAILED, BUSY, DEGRADED = 1, 4, 4  # exit codes of sluiced, and of sluicectl status
 FRAMES = 100
+TAG, MARK = 3 << 13 | 7, b"\x88\xb5"  # PCP 3, VLAN 7; local experimental ethertype
+ETH_P_ALL, SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 3, 263, 8, 16
 KERNEL = tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
 POLICY = """version: 1
 ports:
@@ -253,3 +258,51 @@ class TcIngress(XdpCase):
             before = port(treatment.status(lab))["slow_packets"]
             self.forwards(lab, treatment)
             self.assertLess(port(treatment.status(lab))["slow_packets"] - before, FRAMES / 10)
+
+
+class TagsAtTcIngress(ThreeHosts):
+    """The stack takes the outermost VLAN tag out before tc: it counts for classes, and is there again at the other end."""
+
+    POLICY = """version: 1
+ports:
+  lan: {device: lan0, xdp: tc}
+  wan: {device: wan0, rate: 200mbit}
+transitions:
+  - {from: lan, to: wan, forward: xconnect, classes: [{name: seven, match: [{vlan: 7}]}, {name: default}]}
+"""
+    FRAMES = 20
+
+    def test_a_wire_carries_tags(self) -> None:
+        if KERNEL < (6, 6):
+            self.skipTest("tc ingress needs Linux 6.6 (tcx)")
+        self.start(self.POLICY)
+        with inside(self.sink):
+            sink = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.addCleanup(sink.close)
+        sink.bind(("dst0", 0))
+        sink.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        sink.settimeout(2)
+        self.send(self.FRAMES)
+        tags = [self.tag(sink) for _ in range(self.FRAMES)]
+        self.assertEqual(tags, [TAG] * self.FRAMES)
+        classes = {c["name"]: c["admitted_packets"] for c in self.wan()["classes"]}
+        print(f"    {self._testMethodName}: {classes}", flush=True)
+        self.assertEqual(classes["seven"], self.FRAMES)
+
+    def send(self, frames: int) -> None:
+        with inside(self.source):
+            source = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.addCleanup(source.close)
+        source.bind(("src0", 0))
+        for _ in range(frames):
+            source.send(b"\x02" * 12 + struct.pack("!HH", 0x8100, TAG) + MARK + b"\0" * 46)
+
+    @staticmethod
+    def tag(sink: socket.socket) -> int:
+        """Of the next frame that is one of ours."""
+        while True:
+            data, aux, _, address = sink.recvmsg(2048, 256)
+            if MARK not in data or address[2] == socket.PACKET_OUTGOING:
+                continue
+            status, _, _, _, _, tci = struct.unpack_from("IIIHHH", aux[0][2])
+            return tci if status & TP_STATUS_VLAN_VALID else -1

@@ -39,6 +39,7 @@ STEPS = {
     "spill": (LAB_TEST + "spill_test.Spill.test_sparse_flows_do_not_wait_behind_spilled_ones", 120),
     "world": (LAB_TEST + "world_test.World.test_a_peer_without_gro_loses_nothing_in_silence", 60),
     "encapsulation": (LAB_TEST + "encapsulation_test", 120),
+    "tc": (LAB_TEST + "xdp_test.TcIngress.test_it_outlives_the_daemon_and_goes_with_unload xdp_test.TagsAtTcIngress", 60),
     "dispatcher": (LAB_TEST + "dispatcher_test", 120),
     "pins": (LAB_TEST + "pins_test.Unload pins_test.ControllerLost.test_bypass", 120),
     "forwarding": ("build/forwarding_cost >/out/forwarding.json", 60),
@@ -184,6 +185,12 @@ class Kernel(unittest.TestCase):
 
     def test_peers_that_speak_vlan_and_pppoe(self) -> None:
         self.lab_test("encapsulation")
+
+    def test_tc_ingress(self) -> None:
+        """tcx came with 6.6."""
+        log = self.passed("tc")
+        print(log, flush=True)
+        self.assertEqual(log.count("tc ingress needs Linux 6.6"), 2 if self.series == "6.1" else 0)
 
     def test_life_beside_other_xdp_programs(self) -> None:
         """6.1 with the libxdp that is installed. 6.12 wants a later one than Debian 12's, and sluiced has to say so."""
