@@ -119,6 +119,12 @@ def numbered_flows(lab: Lab, flows: int, mbit: float, seconds: float) -> list[Ar
     return arrivals
 
 
+def wire_bytes_sent(link: SlowLink) -> int:
+    """As the link's rate counts them: with preamble, FCS and gap."""
+    forward = link.command("stats")["forward"]
+    return forward["bytes"] + 24 * forward["received"]
+
+
 def tcp_counters(namespace: str) -> dict[str, int]:
     rows = run(["nstat", "-asz"], namespace).splitlines()
     return {words[0]: int(words[1]) for words in (row.split() for row in rows) if len(words) > 1 and words[1].isdigit()}
@@ -158,8 +164,14 @@ class Reroute(LabCase):
         self.assertGreater(received, sent * 0.95)
         self.assertLessEqual(len(late), sent * 0.005)  # 0.01 to 0.15 % on two busy cores
 
-    @once_more_when_noisy
     def test_two_links_carry_what_both_can(self) -> None:
+        """95 % of both: nine of ten runs of eight seconds, the tenth lacks a little of it."""
+        share = self.share_of_both()
+        self.assertGreaterEqual(share, 0.9)
+        if share < 0.95:
+            self.assertGreaterEqual(self.share_of_both(), 0.95)
+
+    def share_of_both(self) -> float:
         treatment = TwoLinks(None)
         with self.lab(Later(), listeners=False, rate=f"{RATE}mbit") as lab:
             second = add_second_link(lab)
@@ -170,10 +182,10 @@ class Reroute(LabCase):
             second.command("go")
             traffic.start(lab.link.command("go")["time_ns"], [(0, WARMUP_S + SECONDS)])
             time.sleep(WARMUP_S)
-            before = [link.command("stats")["forward"]["bytes"] for link in (lab.link, second)]
+            before = [wire_bytes_sent(link) for link in (lab.link, second)]
             tcp_before, begin = tcp_counters(lab.source), time.monotonic()
             time.sleep(SECONDS)
-            after = [link.command("stats")["forward"]["bytes"] for link in (lab.link, second)]
+            after = [wire_bytes_sent(link) for link in (lab.link, second)]
             tcp, seconds = tcp_counters(lab.source), time.monotonic() - begin
             traffic.check()
             traffic.stop()
@@ -188,10 +200,10 @@ class Reroute(LabCase):
         home, there = classes(status, "wan"), classes(status, "lte")
         self.note(first_mbit=mbit[0], second_mbit=mbit[1], share=sum(mbit) / (2 * RATE), segments=segments,
                   spurious=spurious, reordered=reordered, home=str(home), there=str(there))
-        self.assertGreaterEqual(sum(mbit) / (2 * RATE), 0.85)
         self.assertGreater(home["reroute"], 0)
         self.assertEqual(home["reroute"], there["taken_over"])
         self.assertLess(spurious, 0.005, "retransmissions that only an overtaking caused")
+        return sum(mbit) / (2 * RATE)
 
 
 class Later:
