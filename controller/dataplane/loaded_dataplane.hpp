@@ -47,6 +47,7 @@ class LoadedDataplane final : public Dataplane {
     void carry(DataPath &next, const DataPath &old) const;
     Result<> follow_ingress(IngressPort &in, const std::vector<PortFacts> &before);
     Result<> follow_side_path(uint32_t port, const PortFacts &before);
+    void want_next_hops() const;
     Result<> pin_again();
     void note_health(DataPath &path, const CompiledPolicy &policy) const;
 

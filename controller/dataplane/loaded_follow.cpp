@@ -1,11 +1,13 @@
 // Devices come, go and change under a data path in force.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "dataplane/fill.hpp"
 #include "dataplane/follow.hpp"
 #include "dataplane/loaded_dataplane.hpp"
+#include "dataplane/neighbours.hpp"
 #include "dataplane/pins.hpp"
 #include "dataplane/port_health.hpp"
 #include "dataplane/swap.hpp"
@@ -59,11 +61,27 @@ Result<> LoadedDataplane::follow_side_path(uint32_t port, const PortFacts &befor
     return open_side_path(active_, nobody, loaded_, port);
 }
 
+// Routers that `overflow` may need at any time. A failure shows where it matters: nothing is rerouted there.
+void LoadedDataplane::want_next_hops() const {
+    std::optional<Netlink> netlink;
+    for (uint32_t i = 0; i < seen_.size(); i++)
+        for (const Prefix &router : loaded_.port(i).next_hop) {
+            if (seen_[i].missing || !seen_[i].dev.up || !seen_[i].dev.carrier)
+                continue;
+            if (!netlink)
+                if (auto opened = Netlink::open(NETLINK_ROUTE))
+                    netlink.emplace(std::move(*opened));
+            if (netlink)
+                (void)want_neighbour(*netlink, seen_[i].dev.ifindex, router);
+        }
+}
+
 Result<bool> LoadedDataplane::look() {
     auto seen = query_ports(loaded_.source, &active_.ports());
     if (!seen)
         return tl::unexpected(seen.error());
     seen_ = std::move(*seen);
+    want_next_hops();
     for (IngressPort &in : active_.ingress)
         if (in.at.dispatched() && !in.at.ifindex()) {
             in.at = Attachment(); // somebody took it out of the dispatcher: follow() enters it again

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 from netns import ip_batch, run
-from three_hosts import POLICY, ThreeHosts
+from three_hosts import PATIENCE_S, POLICY, ThreeHosts
 
 
 class World(ThreeHosts):
@@ -102,6 +102,23 @@ class World(ThreeHosts):
         ip_batch(self.router, ["addr add 10.88.2.1/24 dev wan0", "link set wan0 up"])
         self.until_health("^ok$")
         self.assert_redirected()
+
+    def test_the_next_hop_is_known_before_a_frame_needs_it(self) -> None:
+        """Nobody speaks to that router, and XDP cannot ask for it."""
+        ip_batch(self.router, [f"link add lte0 type veth peer name dst1 netns {self.sink}", "addr add 10.88.3.1/24 dev lte0",
+                               "link set lte0 up"])
+        run(["ethtool", "-K", "dst1", "gro", "on"], self.sink)
+        ip_batch(self.sink, ["addr add 10.88.3.2/24 dev dst1", "link set dst1 up"])
+        self.start(POLICY.replace("transitions:", "  lte: {device: lte0, rate: 20mbit, next_hop: 10.88.3.2}\ntransitions:"))
+        self.until_known("10.88.3.2")
+        run(["ip", "neigh", "flush", "dev", "lte0"], self.router)
+        self.until_known("10.88.3.2")
+
+    def until_known(self, address: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while "REACHABLE" not in (found := run(["ip", "neigh", "show", address], self.router)):
+            self.assertLess(time.monotonic(), end, f"neighbour {address}: '{found.strip()}'")
+            time.sleep(0.1)
 
     def test_a_hundred_flaps_leak_nothing(self) -> None:
         self.start()
