@@ -22,9 +22,11 @@ inline std::string policy_with(bool xconnect, const std::string &default_class) 
 
 class Ways : public testing::TestWithParam<bool> {
   protected:
-    void make(const std::string &default_class) {
-        world = World::make(
-            {.policy = policy_with(GetParam(), default_class), .wan = std::string("{device: slow}") + kLte});
+    void make(const std::string &default_class, uint32_t mtu = 1500) {
+        world = World::make({.policy = policy_with(GetParam(), default_class),
+                             .wan = std::string("{device: slow}") + kLte,
+                             .slow_mtu = mtu > 1500 ? mtu : kSlowMtu,
+                             .fast_mtu = mtu});
         ASSERT_TRUE(world);
         for (uint32_t c = 0; c < 3; c++)
             world->klass(c).codel = {5 * kMs, 100 * kMs};

@@ -28,16 +28,16 @@ uint16_t checksum(const Frame &f, size_t from, size_t bytes, uint32_t sum = 0) {
     return static_cast<uint16_t>(~sum);
 }
 
-Frame trimmed(Frame f, uint8_t dscp) {
+Frame trimmed(Frame f, uint8_t dscp, uint32_t size = kTrim) {
     const size_t l3 = l3_offset(f);
-    f.resize(l3 + kTrim);
+    f.resize(l3 + size);
     if (f[l3] >> 4 == 4) {
-        put16(f, l3 + 2, kTrim);
+        put16(f, l3 + 2, size);
         f[l3 + 1] = static_cast<uint8_t>(dscp << 2 | (f[l3 + 1] & 3));
         put16(f, l3 + 10, 0);
         put16(f, l3 + 10, checksum(f, l3, 20));
     } else {
-        put16(f, l3 + 4, kTrim - 40);
+        put16(f, l3 + 4, size - 40);
         const uint8_t tos = static_cast<uint8_t>(dscp << 2 | ((f[l3 + 1] >> 4) & 3));
         f[l3] = static_cast<uint8_t>(0x60 | tos >> 4);
         f[l3 + 1] = static_cast<uint8_t>(tos << 4 | (f[l3 + 1] & 15));
@@ -66,6 +66,26 @@ TEST_P(Ways, TrimCutsThePayloadAndNothingElse) {
                 EXPECT_EQ(flow.finish - finish, expected.size() + 24);
                 EXPECT_EQ(flow.refused, 0u);
             }
+}
+
+// Frames of several buffers: trimming gives back whole buffers, or a part of the last one that stays.
+TEST_P(Ways, TrimCutsFramesOfSeveralBuffers) {
+    for (uint32_t size : {100u, 3000u, 7000u}) {
+        make("when_full: [trim, drop], trim: {size: " + std::to_string(size) + ", dscp: cs6}", 9000);
+        for (int family : {4, 6}) {
+            SCOPED_TRACE(testing::Message() << family << " to " << size);
+            const Frame f = build({.family = family, .proto = Proto::tcp, .tos = 1, .payload = 8500});
+            refuse(f, 400'000, 350'000);
+            const Run r = run(f);
+            EXPECT_EQ(r.outcome, SLUICE_TRIM);
+            EXPECT_EQ(r.reply.verdict, kRedirect);
+            Frame expected = trimmed(f, 48, size);
+            if (!xconnect())
+                route_hop(expected, kSinkMac, kSlowMac);
+            EXPECT_EQ(r.reply.out, expected);
+            EXPECT_EQ(r.admitted, expected.size() + 24);
+        }
+    }
 }
 
 TEST_P(Ways, WhatCannotBeTrimmedIsDropped) {
