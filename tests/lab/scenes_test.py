@@ -54,13 +54,18 @@ class Tcp(LabCase):
 
     @once_more_when_noisy
     def test_two_cpus_that_feed_two_rings(self) -> None:
-        """Flows of one class on both: one share each, whichever CPU and ring they meet."""
-        figures = self.measure(replace(TCP, queues=2, flows=8), sluice())
-        self.good(figures)
-        rings = [ring for port in figures["status"]["ports"] if port["name"] == "wan" for ring in port["rings"]]
-        self.note(rings=[{key: ring[key] for key in ("index", "drained_bytes")} for ring in rings])
-        self.assertEqual(len(rings), 2)
-        self.assertGreater(min(ring["drained_bytes"] for ring in rings), 0.02 * sum(ring["drained_bytes"] for ring in rings))
+        """Flows of one class on both: one share each, whichever CPU and ring they meet. Which CPU that is, the scheduler of
+        the source decides, and once in a while it takes one for all."""
+        for _ in range(3):
+            figures = self.measure(replace(TCP, queues=2, flows=8), sluice())
+            self.good(figures)
+            rings = [ring for port in figures["status"]["ports"] if port["name"] == "wan" for ring in port["rings"]]
+            self.note(rings=[{key: ring[key] for key in ("index", "drained_bytes")} for ring in rings])
+            self.assertEqual(len(rings), 2)
+            drained = [ring["drained_bytes"] for ring in rings]
+            if min(drained) > 0.02 * sum(drained):
+                return
+        self.fail("three runs, and all flows met the same ring")
 
     @once_more_when_noisy
     def test_a_rate_below_the_link_beside_a_policer(self) -> None:
