@@ -212,7 +212,9 @@ Result<> LoadedDataplane::bring_in(DataPath &next, DataPath &old, const Compiled
     }
     if (auto r = put_in_place(next, old, policy); !r || !pins_)
         return r;
-    return pin_links(next).and_then([&] { return pins_->put_in_force(next.pins); });
+    return pin_programs(next) // again: tc may have had to stand in for XDP
+        .and_then([&] { return pin_links(next); })
+        .and_then([&] { return pins_->put_in_force(next.pins); });
 }
 
 Result<> LoadedDataplane::exchange(DataPath &next, DataPath &old, const CompiledPolicy &policy) {

@@ -113,6 +113,10 @@ class World(ThreeHosts):
         self.until_known("10.88.3.2")
         run(["ip", "neigh", "flush", "dev", "lte0"], self.router)
         self.until_known("10.88.3.2")
+        run(["ip", "neigh", "replace", "10.88.3.2", "lladdr", "02:00:00:00:00:07", "dev", "lte0", "nud", "permanent"], self.router)
+        ip_batch(self.router, ["link set lte0 txqueuelen 999", "link set wan0 down", "link set wan0 up"])  # look again
+        time.sleep(6)  # and by itself
+        self.assertIn("02:00:00:00:00:07 PERMANENT", run(["ip", "neigh", "show", "10.88.3.2"], self.router))
 
     def until_known(self, address: str) -> None:
         end = time.monotonic() + PATIENCE_S

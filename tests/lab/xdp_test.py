@@ -14,6 +14,7 @@ from pathlib import Path
 from lab import Lab
 from lab_case import LabCase, Unexplained, attach_foreign, port, sluice, unexplained
 from netns import in_namespace, inside, ip_batch, run
+from life_test import bpf_objects, left_of
 from reload_test import sluicectl
 from scene import Scene
 from three_hosts import ThreeHosts
@@ -157,14 +158,12 @@ class TcIngress(XdpCase):
         super().setUp()
 
     def attached(self, lab: Lab, treatment: Sluice, code: int = 0) -> str:
-        """By our own status; the program is the only one of its kind in this kernel, since labs run one at a time."""
+        """By our own status, and by the program that is pinned."""
         mode = port(self.status(lab, treatment, code), "lan")["xdp_mode"]
-        self.assertEqual(self.programs(), 1 if mode == "tc" else 0)
+        program = next(lab.pins.glob("v*/[0-9]*/programs/ingress_*"))
+        name = json.loads(run(["bpftool", "-j", "prog", "show", "pinned", str(program)]))["name"]
+        self.assertEqual(name.startswith("sluice_tc_ingre"), mode == "tc", name)
         return mode
-
-    @staticmethod
-    def programs() -> int:
-        return sum(row.get("name", "").startswith("sluice_tc_ingre") for row in json.loads(run(["bpftool", "-j", "prog", "show"])))
 
     def forwards(self, lab: Lab, treatment: Sluice) -> None:
         """All frames arrive, by the kernel's queue of the slow device; each is counted once as sent."""
@@ -199,10 +198,10 @@ class TcIngress(XdpCase):
             self.assertEqual(sluicectl(lab, treatment, "reload").returncode, 0)
             self.assertIn("replaced the data path", treatment.process.messages())
             self.assertEqual(self.attached(lab, treatment), "tc")
+            ids = bpf_objects(treatment.process.pid)
             treatment.process.stop()
             run([lab.binary("sluicectl"), "unload", "--pin-path", str(lab.pins)], lab.router)
-            time.sleep(0.1)  # the kernel frees a program some time after its last pin
-            self.assertEqual(self.programs(), 0)
+            self.assertEqual(left_of(ids), {})
 
     def test_auto_takes_it_where_xdp_cannot_be(self) -> None:
         """The kernel allows no XDP program at a member of a bridge that has one."""
