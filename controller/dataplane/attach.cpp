@@ -68,10 +68,8 @@ Result<Attachment> attach_link(const Fd &program, const PortFacts &facts, const 
 }
 
 Result<Attachment> attach_dispatched(const Fd &program, const PortFacts &facts, const XdpMode &mode) {
-    const bool frags = facts.dev.mtu > kLargestLinearMtu;
-    return enter_dispatcher(program, facts.dev, mode.dispatcher, frags).map([&](DispatcherSlot slot) {
-        return Attachment(std::move(slot), facts.dev.ifindex);
-    });
+    return enter_dispatcher(program, facts.dev, mode.dispatcher, takes_frags(facts))
+        .map([&](DispatcherSlot slot) { return Attachment(std::move(slot), facts.dev.ifindex); });
 }
 
 } // namespace

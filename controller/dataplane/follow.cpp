@@ -19,10 +19,6 @@ bool is_another(const PortFacts &before, const PortFacts &now) {
     return !now.missing && now.dev.ifindex != before.dev.ifindex;
 }
 
-bool is_frags(uint32_t mtu) {
-    return mtu > kLargestLinearMtu;
-}
-
 Result<> enter(const Instance &instance, const std::string &name, uint32_t port, uint32_t ifindex) {
     const int port_of = instance.map("sl_port_of"), devmap = instance.map("sl_devmap");
     if (int err = bpf_map_update_elem(port_of, &ifindex, &port, BPF_ANY))
@@ -44,7 +40,7 @@ bool differs(const std::vector<PortFacts> &before, const std::vector<PortFacts> 
 bool needs_new_program(const CompiledPolicy &policy, uint32_t port, const std::vector<PortFacts> &before,
                        const std::vector<PortFacts> &now) {
     if (is_another(before[port], now[port]) || before[port].dev.mac != now[port].dev.mac ||
-        is_frags(before[port].dev.mtu) != is_frags(now[port].dev.mtu))
+        takes_frags(before[port]) != takes_frags(now[port]))
         return true;
     return std::any_of(policy.transitions.begin(), policy.transitions.end(),
                        [&](const CompiledTransition &t) {

@@ -115,7 +115,7 @@ sluice_ingress_config ingress_config(const CompiledPolicy &policy, uint32_t port
     config.ways = ways_of(policy, port);
     std::copy(facts[port].dev.mac.begin(), facts[port].dev.mac.end(), config.mac);
     config.check_mac = !config.xconnect;
-    config.frags = facts[port].dev.mtu > kLargestLinearMtu;
+    config.frags = takes_frags(facts[port]);
     config.rules = 1; // a later policy may bring rules; the program stays
     config.loss_bypass = 1;
     return config;
@@ -161,6 +161,10 @@ tl::unexpected<Error> load_failure(int err, const std::string &operation, const 
 }
 
 } // namespace
+
+bool takes_frags(const PortFacts &facts) {
+    return facts.dev.mtu > kLargestLinearMtu && facts.preflight.frags;
+}
 
 uint32_t ways_of(const CompiledPolicy &policy, uint32_t port) {
     uint32_t bits = 0;

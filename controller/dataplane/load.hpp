@@ -55,6 +55,9 @@ Result<Instance> load_egress(const Wiring &wiring, const MapSizes &sizes, Hook h
 // The maps of an instance as typed memory.
 Result<Maps> map_arrays(const Instance &instance, uint32_t cpus);
 
+// The program of such a port is xdp.frags.
+bool takes_frags(const PortFacts &facts);
+
 // Bit 1 << enum sluice_way for each that a class of that ingress port uses: a constant of its program.
 uint32_t ways_of(const CompiledPolicy &policy, uint32_t port);
 

@@ -44,7 +44,7 @@ Preflight preflight(const Netdev &dev) {
     p.features = xdp_features(dev.ifindex).value_or(std::nullopt);
     p.native = native_of(p.features, traits);
     p.xmit = xmit_of(p, traits);
-    p.frags = p.features ? (*p.features & kXdpReceiveSg) != 0 : dev.driver == "veth";
+    p.frags = p.features && (*p.features & kXdpReceiveSg);
     p.linear_mtu = traits.linear_mtu;
     PortFacts facts;
     facts.dev = dev;

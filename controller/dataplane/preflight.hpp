@@ -29,8 +29,10 @@ struct Preflight {
     std::optional<uint64_t> features; // enum XdpFeature; none: the kernel does not say (before 6.3)
     Ability native = Ability::unknown;
     Ability xmit = Ability::unknown; // takes frames that are redirected to it
-    bool frags = false;              // receives frames in several buffers, with an xdp.frags program
-    uint32_t linear_mtu = 0;         // largest MTU without; 0 = no limit known
+    // Receives frames in several buffers, with an xdp.frags program. Kernels before 6.3, which do not say,
+    // refuse to redirect such frames, and would lose all of them.
+    bool frags = false;
+    uint32_t linear_mtu = 0; // largest MTU without; 0 = no limit known
     sluice_reader reader = SLUICE_READER_NONE;
     sluice_trust trust = SLUICE_TRUST_NONE;
     std::string reader_note; // why its reading does not count; empty when it does

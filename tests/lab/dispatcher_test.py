@@ -130,12 +130,13 @@ class Alone(Dispatcher):
         self.pings_redirected()
 
     def test_frames_of_several_buffers(self) -> None:
-        """The dispatcher has the flag for them if all of its programs have; the stub does."""
+        """The dispatcher has the flag for them if all of its programs have; the stub does. Kernels before 6.3 do not redirect
+        such frames: there it is generic mode, which makes one buffer of them."""
         self.needs_freplace()
         for namespace, device in ((self.source, "src0"), (self.router, "lan0"), (self.router, "wan0"), (self.sink, "dst0")):
             ip_batch(namespace, [f"link set {device} mtu 9000"])
         self.start_dispatched()
-        self.until_health("^ok$")
+        self.until_health("^ok$" if KERNEL >= (6, 3) else "MTU 9000 of lan0 is above what")
         self.ping(2)
         before = self.wan()["sent_bytes"]
         run(["ping", "-q", "-M", "do", "-s", "8000", "-c", "5", "-i", "0.05", "10.88.2.2"], self.source)
