@@ -25,3 +25,5 @@ long host_fib_lookup(struct bpf_fib_lookup *fib);
 #define bpf_ktime_get_ns() 0
 #define bpf_jiffies64() 0
 #define bpf_get_prandom_u32() 0
+#define bpf_xdp_load_bytes(ctx, offset, to, bytes) (-1L)
+#define bpf_redirect_map(map, key, flags) XDP_REDIRECT
