@@ -12,7 +12,7 @@ namespace {
 
 // BPF_LINK_TYPE_TCX, since Linux 6.6; its interface stands where that of XDP does.
 constexpr uint32_t kLinkTypeTcx = 11;
-constexpr int kFirst = 0; // and only entry of the stub's map
+constexpr int kFirst = 0; // and only entry of the relay's map
 
 Fd duplicate(const Fd &fd) {
     return Fd(fd ? fcntl(fd.get(), F_DUPFD_CLOEXEC, 0) : -1);
@@ -40,7 +40,7 @@ const char *Attachment::mode() const {
 Attachment Attachment::share() const {
     if (!dispatched())
         return Attachment(duplicate(holder_));
-    return {DispatcherSlot{duplicate(stub_), duplicate(holder_)}, ifindex_};
+    return {DispatcherSlot{duplicate(relay_), duplicate(holder_)}, ifindex_};
 }
 
 Result<> Attachment::exchange(const Fd &program) const {
@@ -61,12 +61,12 @@ uint32_t Attachment::program_id() const {
 uint32_t Attachment::ifindex() const {
     if (!dispatched())
         return info_of(holder_).xdp.ifindex;
-    return is_in_dispatcher(stub_, ifindex_) ? ifindex_ : 0;
+    return is_in_dispatcher(relay_, ifindex_) ? ifindex_ : 0;
 }
 
 void Attachment::detach() {
     if (dispatched())
-        (void)leave_dispatcher(stub_, ifindex_); // its interface may be gone
+        (void)leave_dispatcher(relay_, ifindex_); // its interface may be gone
     else if (holder_)
         bpf_link_detach(holder_.get());
     *this = Attachment();

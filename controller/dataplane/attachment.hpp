@@ -12,10 +12,10 @@ class Attachment {
     Attachment() = default; // nowhere
     explicit Attachment(Fd link) : holder_(std::move(link)) {}
     Attachment(DispatcherSlot slot, uint32_t ifindex)
-        : holder_(std::move(slot.programs)), stub_(std::move(slot.stub)), ifindex_(ifindex) {}
+        : holder_(std::move(slot.programs)), relay_(std::move(slot.relay)), ifindex_(ifindex) {}
 
     explicit operator bool() const { return static_cast<bool>(holder_); }
-    bool dispatched() const { return static_cast<bool>(stub_); }
+    bool dispatched() const { return static_cast<bool>(relay_); }
     IngressHook hook() const;
     // "native", "generic" or "tc"; "" when the interface has no XDP program.
     const char *mode() const;
@@ -29,13 +29,13 @@ class Attachment {
     // For all handles, at once.
     void detach();
 
-    // To be pinned: the link or the stub's map; and the stub, if there is one.
+    // To be pinned: the link or the relay's map; and the relay, if there is one.
     const Fd &holder() const { return holder_; }
-    const Fd &stub() const { return stub_; }
+    const Fd &relay() const { return relay_; }
 
   private:
-    Fd holder_, stub_;
-    uint32_t ifindex_ = 0; // with a stub; a link knows its own
+    Fd holder_, relay_;
+    uint32_t ifindex_ = 0; // with a relay; a link knows its own
 };
 
 } // namespace sluice

@@ -49,7 +49,7 @@ Result<> LoadedDataplane::fill(DataPath &path, const CompiledPolicy &policy) con
     });
 }
 
-// The stub in a dispatcher is libxdp's to keep, and would stay there when a daemon that pins nothing dies.
+// The relay in a dispatcher is libxdp's to keep, and would stay there when a daemon that pins nothing dies.
 Result<> LoadedDataplane::check_pins(const CompiledPolicy &policy) const {
     for (const uint32_t port : ingress_ports(policy))
         if (!pins_ && policy.port(port).attach == AttachChoice::dispatcher)

@@ -80,8 +80,8 @@ Result<Program> checked(const Libxdp &lib, xdp_program *program, const char *ope
     return Program(program, lib.close);
 }
 
-Result<Program> program_of(const Libxdp &lib, const Fd &stub) {
-    return checked(lib, lib.from_fd(stub.get()), "ask libxdp for the stub");
+Result<Program> program_of(const Libxdp &lib, const Fd &relay) {
+    return checked(lib, lib.from_fd(relay.get()), "ask libxdp for the relay");
 }
 
 struct SlotDeleter {
@@ -121,49 +121,49 @@ Result<DispatcherSlot> enter_dispatcher(const Fd &program, const Netdev &dev, Di
         return fail_errno(EPERM, "enter libxdp's dispatcher of " + dev.name, cure(-EPERM));
     const std::unique_ptr<slot, SlotDeleter> object(slot__open());
     if (!object)
-        return fail_errno(errno, "open the BPF object of the dispatcher's stub");
+        return fail_errno(errno, "open the BPF object of the dispatcher's relay");
     DispatcherSlot taken;
-    // The map is filled before libxdp loads the stub: it never runs without a program behind it.
+    // The map is filled before libxdp loads the relay: it never runs without a program behind it.
     taken.programs = Fd(bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "sl_slot", 4, 4, 1, nullptr));
     if (!taken.programs)
-        return fail_errno(errno, "make the map of the dispatcher's stub");
+        return fail_errno(errno, "make the map of the dispatcher's relay");
     const int zero = 0, fd = program.get();
     if (int err = bpf_map_update_elem(taken.programs.get(), &zero, &fd, BPF_ANY))
         return fail_errno(err, "enter the program of " + dev.name + " for the dispatcher");
     if (int err = bpf_map__reuse_fd(object->maps.sl_slot, taken.programs.get()))
-        return fail_errno(err, "share the map of the dispatcher's stub");
+        return fail_errno(err, "share the map of the dispatcher's relay");
     bpf_program__set_expected_attach_type(object->progs.sluice_slot,
                                           bpf_attach_type{}); // as load_ingress() does
     LibbpfLog log;
-    auto stub = checked(**lib, (*lib)->from_bpf_obj(object->obj, "xdp"), "give libxdp the stub");
-    if (!stub)
-        return tl::unexpected(stub.error());
+    auto relay = checked(**lib, (*lib)->from_bpf_obj(object->obj, "xdp"), "give libxdp the relay");
+    if (!relay)
+        return tl::unexpected(relay.error());
     if (frags)
-        (*lib)->set_frags(stub->get(), true);
-    const int err = (*lib)->attach(stub->get(), static_cast<int>(dev.ifindex),
+        (*lib)->set_frags(relay->get(), true);
+    const int err = (*lib)->attach(relay->get(), static_cast<int>(dev.ifindex),
                                    mode == DispatcherMode::native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
     if (err)
         return fail_errno(err, "enter libxdp's dispatcher of " + dev.name,
                           cure(err, log.tail()) + log.tail());
-    taken.stub = own(bpf_program__fd(object->progs.sluice_slot));
+    taken.relay = own(bpf_program__fd(object->progs.sluice_slot));
     return taken;
 }
 
-bool is_in_dispatcher(const Fd &stub, uint32_t ifindex) {
+bool is_in_dispatcher(const Fd &relay, uint32_t ifindex) {
     const auto lib = libxdp();
-    if (!lib || !may_look_up(stub))
+    if (!lib || !may_look_up(relay))
         return true;
     LibbpfLog log;
-    const auto program = program_of(**lib, stub);
+    const auto program = program_of(**lib, relay);
     return !program || (*lib)->is_attached(program->get(), static_cast<int>(ifindex)) != XDP_MODE_UNSPEC;
 }
 
-Result<> leave_dispatcher(const Fd &stub, uint32_t ifindex) {
+Result<> leave_dispatcher(const Fd &relay, uint32_t ifindex) {
     const auto lib = libxdp();
     if (!lib)
         return tl::unexpected(lib.error());
     LibbpfLog log;
-    const auto program = program_of(**lib, stub);
+    const auto program = program_of(**lib, relay);
     if (!program)
         return tl::unexpected(program.error());
     const auto mode = (*lib)->is_attached(program->get(), static_cast<int>(ifindex));

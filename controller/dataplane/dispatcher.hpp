@@ -8,24 +8,24 @@
 
 namespace sluice {
 
-// The stub of ours that stands in the dispatcher (bpf_ingress/slot.bpf.c), and the map whose only entry it
+// The relay of ours that stands in the dispatcher (bpf_ingress/slot.bpf.c), and the map whose only entry it
 // jumps to. The kernel empties the map when nobody holds it by a descriptor or a pin.
 struct DispatcherSlot {
-    Fd stub, programs;
+    Fd relay, programs;
 };
 
 enum class DispatcherMode { native, generic };
 
-// Enters the stub, which jumps to `program` from its first frame on. `frags`: it may meet frames in several
-// buffers. Where the kernel cannot extend programs and no other one is there, libxdp attaches the stub by
+// Enters the relay, which jumps to `program` from its first frame on. `frags`: it may meet frames in several
+// buffers. Where the kernel cannot extend programs and no other one is there, libxdp attaches the relay by
 // itself.
 Result<DispatcherSlot> enter_dispatcher(const Fd &program, const Netdev &dev, DispatcherMode mode,
                                         bool frags);
 
-// False only if the stub is certainly not among the programs of the interface.
-bool is_in_dispatcher(const Fd &stub, uint32_t ifindex);
+// False only if the relay is certainly not among the programs of the interface.
+bool is_in_dispatcher(const Fd &relay, uint32_t ifindex);
 
 // The dispatcher goes with its last program.
-Result<> leave_dispatcher(const Fd &stub, uint32_t ifindex);
+Result<> leave_dispatcher(const Fd &relay, uint32_t ifindex);
 
 } // namespace sluice

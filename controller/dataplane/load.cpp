@@ -147,10 +147,10 @@ Result<> connect_ways(Instance &instance, ingress &object, uint32_t port) {
     return {};
 }
 
-// A program can jump to one of its own kind only. The stub in a dispatcher replaces a function there, and
+// A program can jump to one of its own kind only. The relay in a dispatcher replaces a function there, and
 // such programs have neither an attach type nor the flag of frames in several buffers, which the dispatcher
 // has for all.
-constexpr bpf_attach_type kBehindStub{};
+constexpr bpf_attach_type kBehindRelay{};
 
 // Refused by the verifier, or for want of a feature: another kernel would do.
 tl::unexpected<Error> load_failure(int err, const std::string &operation, const LibbpfLog &log) {
@@ -322,7 +322,7 @@ Result<Fd> load_xdp_ingress(Instance &instance, const CompiledPolicy &policy, ui
     bpf_program *program;
     bpf_object__for_each_program(program, object->obj) {
         if (policy.port(port).attach == AttachChoice::dispatcher)
-            bpf_program__set_expected_attach_type(program, kBehindStub);
+            bpf_program__set_expected_attach_type(program, kBehindRelay);
         else if (config.frags)
             bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
         bpf_program__set_autoload(program, config.ways || program == object->progs.sluice_ingress);

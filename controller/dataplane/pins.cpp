@@ -95,8 +95,8 @@ Attachment attachment_at(const DataPath &path, const fs::path &at) {
     if (interface_of(name, kXdp))
         return Attachment(open_pin(at));
     if (const uint32_t ifindex = interface_of(name, kSlot))
-        if (Fd stub = open_pin(path.pins / "programs" / name))
-            return {DispatcherSlot{std::move(stub), open_pin(at)}, ifindex};
+        if (Fd relay = open_pin(path.pins / "programs" / name))
+            return {DispatcherSlot{std::move(relay), open_pin(at)}, ifindex};
     return {};
 }
 
@@ -172,7 +172,7 @@ Result<> pin_attachment(const IngressPort &in, const fs::path &pins, std::set<st
     names.insert(name);
     if (!in.at.dispatched())
         return pin<bpf_link_info>(in.at.holder(), pins / "links" / name);
-    return pin<bpf_prog_info>(in.at.stub(), pins / "programs" / name).and_then([&] {
+    return pin<bpf_prog_info>(in.at.relay(), pins / "programs" / name).and_then([&] {
         return pin<bpf_map_info>(in.at.holder(), pins / "links" / name);
     });
 }

@@ -96,7 +96,7 @@ class Alone(Dispatcher):
         self.assertIn("goes on with", self.daemon.messages())
         self.assertGreaterEqual(self.wan()["sent_packets"], 2 * PINGS, "no frames were redirected without a daemon")
         self.pings_redirected()
-        # Another port is another instance: its program takes the place of this one behind the same stub.
+        # Another port is another instance: its program takes the place of this one behind the same relay.
         before = run(["ip", "-o", "-d", "link", "show", "lan0"], self.router)
         ip_batch(self.router, ["link add ex0 type veth peer name ex1", "link set ex0 up", "link set ex1 up"])
         (self.folder / "policy.yaml").write_text(DISPATCHED.replace("transitions", "  more: {device: ex0, rate: 1mbit}\ntransitions"))
@@ -130,7 +130,7 @@ class Alone(Dispatcher):
         self.pings_redirected()
 
     def test_frames_of_several_buffers(self) -> None:
-        """The dispatcher has the flag for them if all of its programs have; the stub does. Kernels before 6.3 do not redirect
+        """The dispatcher has the flag for them if all of its programs have; the relay does. Kernels before 6.3 do not redirect
         such frames: there it is generic mode, which makes one buffer of them."""
         self.needs_freplace()
         for namespace, device in ((self.source, "src0"), (self.router, "lan0"), (self.router, "wan0"), (self.sink, "dst0")):

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from lab import SINK_IP, SOURCE_IP, SOURCE_IP6, SOURCE_MAC, Lab, SlowLink
-from lab_case import LabCase, once_more_when_noisy, port, wire_bytes
+from lab_case import LabCase, port, wire_bytes
 from netns import inside, ip_batch, run
 from traffic import FLOOD_PORT, Traffic, TrafficOptions
 from treatments import Sluice
@@ -141,10 +141,14 @@ def classes(status: dict, name: str) -> dict[str, int]:
 
 
 class Reroute(LabCase):
-    @once_more_when_noisy
     def test_a_flow_that_leaves_is_not_reordered(self) -> None:
         """Eight paced UDP flows, together 1.4 times what the first link carries: those that it refuses leave, and after
-        that both links have room. Every datagram is numbered."""
+        that both links have room. Every datagram is numbered. How many are refused before a flow leaves differs from run to
+        run: one of two has to bring 95 %."""
+        if self.arrived_in_order() <= 0.95:
+            self.assertGreater(self.arrived_in_order(), 0.95)
+
+    def arrived_in_order(self) -> float:
         treatment = TwoLinks(None)
         with self.lab(Later(), listeners=False, rate=f"{RATE}mbit") as lab:
             second = add_second_link(lab)
@@ -161,8 +165,8 @@ class Reroute(LabCase):
         self.note(sent=sent, received=received, overtaken=len(late), deepest=max(late, default=0),
                   rerouted=home["reroute"], home=str(home), there=str(there))
         self.assertGreater(home["reroute"], sent * 0.1)
-        self.assertGreater(received, sent * 0.85)  # 86 to 99 %: flows that are refused before they leave
         self.assertLessEqual(len(late), sent * 0.005)  # 0.01 to 0.15 % on two busy cores
+        return received / sent
 
     def test_two_links_carry_what_both_can(self) -> None:
         """95 % of both: nine of ten runs of eight seconds, the tenth lacks a little of it."""
