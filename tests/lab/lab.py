@@ -50,6 +50,7 @@ class LabOptions:
     ring: int = 1000  # descriptors of the slow port's TX ring
     rtt_ms: float = 20  # propagation there and back
     queues: int = 1
+    cpu_per_queue: bool = False  # of the fast port, which has as many then: what RSS does
     windows: list[tuple[float, float]] = field(default_factory=list)  # slowlink statistics, seconds after go
     slowlink_options: list[str] = field(default_factory=list)  # see slowlink --help
     ecn: bool = False
@@ -62,6 +63,18 @@ def find_binary(bin_dir: Path, name: str) -> str:
         if path.is_file() and os.access(path, os.X_OK):
             return str(path.resolve())
     raise LabError(f"no executable {name} below {bin_dir} (build first, or give --bin-dir)")
+
+
+def kernel_threads(prefix: str) -> set[int]:
+    """The thread ids of those whose names begin so."""
+    found = set()
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().startswith(prefix):
+                found.add(int(comm.parent.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
 
 
 class SlowLink:
@@ -157,8 +170,10 @@ class Lab:
             ip_batch(namespace, ["link set lo up"])
 
     def _make_fast_side(self) -> None:
+        count = self.options.queues if self.options.cpu_per_queue else 1
+        queues = f"numtxqueues {count} numrxqueues {count}"
         ip_batch(self.router, [
-            f"link add {self.lan} address {ROUTER_LAN_MAC} type veth peer name {self.source_device} "
+            f"link add {self.lan} {queues} address {ROUTER_LAN_MAC} type veth peer name {self.source_device} {queues} "
             f"address {SOURCE_MAC} netns {self.source}"])
         run(["ethtool", "-K", self.lan, "gro", "on" if self.options.router_gro else "off"], self.router)
         run(["ethtool", "-K", self.source_device, "gro", "on", "tx", "off", "tso", "off", "gso", "off"], self.source)
@@ -170,6 +185,17 @@ class Lab:
                                f"addr add {SOURCE_IP6}/64 dev {self.source_device} nodad",
                                f"link set {self.source_device} up", f"route add default via {ROUTER_LAN_IP}",
                                f"route add default via {ROUTER_LAN_IP6}"])
+        if self.options.cpu_per_queue:
+            self._give_each_queue_a_cpu()
+
+    def _give_each_queue_a_cpu(self) -> None:
+        """Without it the CPU that sends is the one that forwards, and the scheduler may choose one CPU for all flows."""
+        before = kernel_threads(f"napi/{self.lan}-")
+        run(["ip", "netns", "exec", self.router, "tee", f"/sys/class/net/{self.lan}/threaded"], text="1")
+        threads = sorted(kernel_threads(f"napi/{self.lan}-") - before)
+        cpus = sorted(os.sched_getaffinity(0))
+        for number, thread in enumerate(threads):
+            os.sched_setaffinity(thread, {cpus[number % len(cpus)]})
 
     def _start_link(self) -> SlowLink:
         options = self.options

@@ -36,7 +36,7 @@ class Scene:
     warmup: float = 2
     ipv6: bool = False
     ecn: bool = False
-    queues: int = 1
+    queues: int = 1  # of the slow port; more than one: flows are spread over as many CPUs
     pfifo: int = 100
     probe_interval_ms: float = 5
     slowlink_options: list[str] = field(default_factory=list)  # see slowlink --help
@@ -63,8 +63,8 @@ class Scene:
 
     def lab_options(self, bin_dir: Path, treatment: str) -> LabOptions:
         return LabOptions(bin_dir=bin_dir, rate=self.rate, schedule=self.link_schedule(), ring=self.ring,
-                          rtt_ms=self.rtt_ms, queues=self.queues, windows=self.windows(), ecn=self.ecn,
-                          slowlink_options=self.slowlink_options, router_gro=self.router_gro and treatment != "kernel")
+                          rtt_ms=self.rtt_ms, queues=self.queues, cpu_per_queue=self.queues > 1,
+                          windows=self.windows(), ecn=self.ecn, slowlink_options=self.slowlink_options, router_gro=self.router_gro and treatment != "kernel")
 
     def traffic_options(self) -> TrafficOptions:
         flood = f"{int(rate_bits(self.rate) * self.flood_ratio)}bit" if self.flood_ratio else ""

@@ -1,6 +1,7 @@
 """The scenes of the demo, small: sluice against a plain redirect in the same minute, and what must hold by itself."""
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from functools import cache
@@ -54,18 +55,16 @@ class Tcp(LabCase):
 
     @once_more_when_noisy
     def test_two_cpus_that_feed_two_rings(self) -> None:
-        """Flows of one class on both: one share each, whichever CPU and ring they meet. Which CPU that is, the scheduler of
-        the source decides, and once in a while it takes one for all."""
-        for _ in range(3):
-            figures = self.measure(replace(TCP, queues=2, flows=8), sluice())
-            self.good(figures)
-            rings = [ring for port in figures["status"]["ports"] if port["name"] == "wan" for ring in port["rings"]]
-            self.note(rings=[{key: ring[key] for key in ("index", "drained_bytes")} for ring in rings])
-            self.assertEqual(len(rings), 2)
-            drained = [ring["drained_bytes"] for ring in rings]
-            if min(drained) > 0.02 * sum(drained):
-                return
-        self.fail("three runs, and all flows met the same ring")
+        """Flows of one class on both: one share each, whichever CPU and ring they meet."""
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("needs two CPUs: the CPU chooses the ring")
+        figures = self.measure(replace(TCP, queues=2, flows=12), sluice())
+        self.good(figures)
+        rings = [ring for port in figures["status"]["ports"] if port["name"] == "wan" for ring in port["rings"]]
+        self.note(rings=[{key: ring[key] for key in ("index", "drained_bytes")} for ring in rings])
+        self.assertEqual(len(rings), 2)
+        drained = [ring["drained_bytes"] for ring in rings]
+        self.assertGreater(min(drained), 0.05 * sum(drained))
 
     @once_more_when_noisy
     def test_a_rate_below_the_link_beside_a_policer(self) -> None:
