@@ -63,4 +63,13 @@ static __always_inline void hop(struct packet *p, const struct route *r)
 	__builtin_memcpy(p->eth->h_source, r->smac, 6);
 }
 
+/* The VLAN tags of the way out in the place of those that the frame came with: the last thing that is done to it. 0 on
+ * success, and nothing else is known to happen: every driver leaves room in front of a frame. */
+static __always_inline int retag(const struct packet *p)
+{
+	if (config.xconnect || p->exit.tags == p->tags)
+		return 0;
+	return frame_set_tags(p->ctx, p->tagged, p->exit.count, p->exit.tags);
+}
+
 #endif

@@ -51,12 +51,14 @@ static __always_inline int is_between_two_hosts(const struct packet *p)
 static __always_inline int source_is_there(const struct packet *p)
 {
 	struct bpf_fib_lookup fib = {};
+	__u32 arrived_at;
 	long code;
 
 	if (config.xconnect)
 		return 1;
+	arrived_at = arrival(p);
 	fill_fib(&fib, p);
-	fib.ifindex = p->ctx->ingress_ifindex;
+	fib.ifindex = arrived_at;
 	fib.tot_len = 0;
 	if (p->ip4) {
 		fib.ipv4_src = p->ip4->daddr;
@@ -67,7 +69,7 @@ static __always_inline int source_is_there(const struct packet *p)
 	}
 	code = bpf_fib_lookup(p->ctx, &fib, sizeof(fib), 0);
 	return (code == BPF_FIB_LKUP_RET_SUCCESS || code == BPF_FIB_LKUP_RET_NO_NEIGH) &&
-	       fib.ifindex == p->ctx->ingress_ifindex;
+	       fib.ifindex == arrived_at;
 }
 
 static __always_inline int may_bounce(const struct packet *p, const struct sluice_clock *clock)
@@ -131,7 +133,7 @@ static __always_inline int write_bounce4(const struct packet *p, const struct sl
 {
 	struct bounce4 b = {}, *out = (void *)p->ip4;
 
-	if ((void *)(out + 1) > p->end)
+	if ((void *)(out + 1) > (void *)(long)p->ctx->data_end)
 		return -1;
 	__builtin_memcpy(b.quote, p->ip4, sizeof(b.quote));
 	fill_notice(&b.notice, q, a, sizeof(b.quote));
@@ -157,7 +159,7 @@ static __always_inline int write_bounce6(const struct packet *p, const struct sl
 	__u32 bytes = sizeof(b) - sizeof(b.ip);
 	__u64 sum;
 
-	if (!p->ip6 || (void *)(out + 1) > p->end)
+	if (!p->ip6 || (void *)(out + 1) > (void *)(long)p->ctx->data_end)
 		return -1;
 	__builtin_memcpy(b.quote, p->ip6, sizeof(b.quote));
 	fill_notice(&b.notice, q, a, sizeof(b.quote));

@@ -6,10 +6,28 @@
 #ifndef SLUICE_FRAME_H
 #define SLUICE_FRAME_H
 
+#include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
 
 #include <sluice/admit.bpf.h>
+
+#define MAX_VLAN_TAGS 2
+
+struct vlan_header {
+	__be16 tci;
+	__be16 next_proto;
+};
+
+struct mac_pair {
+	__be16 word[6];
+};
+
+static __always_inline __u16 tag_protocol(__u32 tag)
+{
+	return tag & SLUICE_TAG_8021AD ? ETH_P_8021AD : ETH_P_8021Q;
+}
 
 extern const volatile struct sluice_ingress_config config;
 
@@ -39,9 +57,10 @@ static __always_inline __u32 frame_more(struct __sk_buff *ctx)
 	return ctx->gso_segs > 1 ? ctx->gso_segs - 1 : 0;
 }
 
-/* Its outermost tag, if the stack has taken it out: VLAN_VID and PCP, host order. */
-static __always_inline int frame_tag(struct __sk_buff *ctx, __u16 *tci)
+/* Its outermost tag, if the stack has taken it out: protocol, then VLAN id and PCP, host order. */
+static __always_inline int frame_tag(struct __sk_buff *ctx, __u16 *proto, __u16 *tci)
 {
+	*proto = bpf_ntohs(ctx->vlan_proto);
 	*tci = ctx->vlan_tci;
 	return ctx->vlan_present;
 }
@@ -75,6 +94,21 @@ static __always_inline int frame_fits(struct __sk_buff *ctx, __u32 length, __u32
 
 /* 0: the kernel asks the frame itself, which knows what it will be cut into. */
 #define FRAME_FIB_LENGTH(bytes) 0
+
+/* `want` VLAN tags in the place of the `had` that the frame has. 0 on success. Pointers into the frame are void after it.
+ * Not inline, like walk_headers(). */
+__noinline int frame_set_tags(struct __sk_buff *ctx, __u32 had, __u32 want, __u32 tags)
+{
+	if (had > 0 && bpf_skb_vlan_pop(ctx))
+		return -1;
+	if (had > 1 && bpf_skb_vlan_pop(ctx))
+		return -1;
+	if (want > 1 && bpf_skb_vlan_push(ctx, bpf_htons(tag_protocol(tags >> 16)), tags >> 16 & 0xfff))
+		return -1;
+	if (want > 0 && bpf_skb_vlan_push(ctx, bpf_htons(tag_protocol(tags)), tags & 0xfff))
+		return -1;
+	return 0;
+}
 
 /* The kernel lets one kind of program alone use a devmap, and the device need not take redirected frames here. */
 static __always_inline int frame_has_way(__u32 port_id, const struct sluice_port *port)
@@ -114,7 +148,7 @@ static __always_inline __u32 frame_more(struct xdp_md *ctx)
 	return 0;
 }
 
-static __always_inline int frame_tag(struct xdp_md *ctx, __u16 *tci)
+static __always_inline int frame_tag(struct xdp_md *ctx, __u16 *proto, __u16 *tci)
 {
 	return 0;
 }
@@ -140,6 +174,33 @@ static __always_inline __u32 frame_wire(struct xdp_md *ctx, const struct sluice_
 static __always_inline int frame_fits(struct xdp_md *ctx, __u32 length, __u32 header, __u32 mtu)
 {
 	return length - header <= mtu;
+}
+
+__noinline int frame_set_tags(struct xdp_md *ctx, __u32 had, __u32 want, __u32 tags)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct mac_pair macs;
+	__be16 *at;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return -1;
+	macs = *(struct mac_pair *)eth;
+	if (want != had && bpf_xdp_adjust_head(ctx, (int)sizeof(struct vlan_header) * ((int)had - (int)want)))
+		return -1;
+	eth = (void *)(long)ctx->data;
+	if ((void *)(eth + 1) + MAX_VLAN_TAGS * sizeof(struct vlan_header) > (void *)(long)ctx->data_end)
+		return -1;
+	*(struct mac_pair *)eth = macs;
+	at = &eth->h_proto;
+	if (want > 0) {
+		*at++ = bpf_htons(tag_protocol(tags));
+		*at++ = bpf_htons(tags & 0xfff);
+	}
+	if (want > 1) {
+		*at++ = bpf_htons(tag_protocol(tags >> 16));
+		*at++ = bpf_htons(tags >> 16 & 0xfff);
+	}
+	return 0; /* the ethertype is where it was: in front of the packet */
 }
 
 /* Also prepares the redirect. */

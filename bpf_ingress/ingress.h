@@ -78,7 +78,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		return SLUICE_PASS_OUT_OF_SERVICE;
 	q.class_id = classify(t, row, p);
 	set_flow(t, p, &q);
-	q.wire = frame_wire(p->ctx, rows.port, p->length, frame_headers(p->l3_offset, p->family, p->proto));
+	q.wire = frame_wire(p->ctx, rows.port, p->length + growth(p), frame_headers(p->l3_offset, p->family, p->proto));
 	q.cpu = cpu;
 	q.cpus = config.cpus;
 	q.shadow = t->shadow;
@@ -94,7 +94,7 @@ static __always_inline __u32 admit_and_send(struct packet *p, const struct route
 		note_flow(p, &q, a.bucket);
 #ifndef SLUICE_TC
 	if (config.ways && a.open) {
-		leave(p->ctx, r, row, &q, &a);
+		leave(p, r, row, &q, &a);
 		return SLUICE_PASS_BYPASS; /* packet pointers are void after a tail call, also one that failed */
 	}
 #endif
@@ -140,7 +140,7 @@ static __always_inline int ingress(struct frame_context *ctx)
 	if (outcome < SLUICE_OUTCOMES)
 		count->outcome[outcome] += 1 + more;
 	if (outcome <= SLUICE_MARK)
-		return frame_redirect(ctx, r.egress);
+		return retag(&p) ? FRAME_DROP : frame_redirect(ctx, r.egress);
 	return outcome < SLUICE_CLASS_OUTCOMES ? FRAME_DROP : FRAME_PASS;
 }
 

@@ -55,6 +55,7 @@ static __always_inline int recall(struct xdp_md *ctx, struct leaving *l)
 	l->a.vt = x->vt;
 	if (parse(ctx, &l->p) != SLUICE_FORWARD)
 		return -1;
+	l->p.exit = x->exit;
 	return config.xconnect || l->p.family ? 0 : -1;
 }
 
@@ -99,7 +100,7 @@ static __always_inline int send_home(struct leaving *l)
 	if (l->x->remark)
 		set_dscp(&l->p, l->x->remark);
 	note_leaving(l, l->a.tx, l->x->q.wire);
-	return bpf_redirect_map(&sl_devmap, l->x->q.port, 0);
+	return retag(&l->p) ? XDP_DROP : bpf_redirect_map(&sl_devmap, l->x->q.port, 0);
 }
 
 #endif

@@ -6,20 +6,12 @@
 #ifndef SLUICE_PARSE_H
 #define SLUICE_PARSE_H
 
-#include <linux/if_ether.h>
 #include <linux/in.h>
-#include <bpf/bpf_endian.h>
 
 #include "frame.h"
 
-#define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 6
 #define MAX_L3_OFFSET 64 /* a power of two above Ethernet, two tags and PPPoE */
-
-struct vlan_header {
-	__be16 tci;
-	__be16 next_proto;
-};
 
 /* PPPoE session header (RFC 2516) and the PPP protocol that follows it (RFC 1661), never compressed on Ethernet. */
 #define PPPOE_VERSION_TYPE 0x11
@@ -44,14 +36,20 @@ struct ipv6_extension {
 	__be16 frag_offset;
 };
 
+struct vlan_tags {
+	__u32 tags;           /* as in struct sluice_place */
+	__u32 count;
+};
+
 struct packet {
 	struct frame_context *ctx;
-	void *data, *end;
-	struct ethhdr *eth;
+	struct ethhdr *eth;   /* where the frame begins */
 	struct iphdr *ip4;    /* one of the two is set for IP, by find_headers() */
 	struct ipv6hdr *ip6;
 	__u32 length;         /* of the frame, all fragments of a multi-buffer frame included */
 	__u32 l3_room;        /* bytes from the IP header to the end of the frame, or of the PPPoE payload */
+	struct vlan_tags exit; /* that it leaves with; forward: fib */
+	__u32 tags;           /* VLAN tags that it came with, as in struct sluice_place */
 	__u16 l3_offset;      /* of the IP header, or of what stands there */
 	__u16 tci;            /* of the outermost tag, host order: PCP 3 bits, DEI, VLAN id 12 bits */
 	__u16 sport, dport;   /* host order */
@@ -59,7 +57,7 @@ struct packet {
 	__u8 family;          /* 4, 6, 0 = not IP */
 	__u8 proto;           /* of the transport header, or of what stopped the walk */
 	__u8 tos;             /* DSCP and ECN */
-	__u8 tagged;          /* VLAN tags */
+	__u8 tagged;          /* number of VLAN tags */
 	__u8 fragment;        /* IP fragment, the first one too: ports are not used */
 	__u8 has_ports;
 	__u8 options;         /* IPv4 options or hop-by-hop header: routers must look at them */
@@ -194,6 +192,7 @@ __noinline __u32 walk_headers(struct frame_context *ctx, struct packet *p)
 		vlan = take(&c, sizeof(*vlan));
 		if (!vlan)
 			return SLUICE_PASS_MALFORMED;
+		p->tags |= SLUICE_TAG(bpf_ntohs(proto), bpf_ntohs(vlan->tci)) << 16 * i;
 		proto = vlan->next_proto;
 		if (!i)
 			p->tci = bpf_ntohs(vlan->tci);
@@ -213,23 +212,21 @@ __noinline __u32 walk_headers(struct frame_context *ctx, struct packet *p)
 /* The pointers of `p`: 0, or -1 when the headers are not where they were, which cannot be. */
 static __always_inline int find_headers(struct frame_context *ctx, struct packet *p)
 {
-	void *ip;
+	void *ip, *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
 	p->ctx = ctx;
-	p->data = (void *)(long)ctx->data;
-	p->end = (void *)(long)ctx->data_end;
 	p->ip4 = 0;
 	p->ip6 = 0;
-	p->eth = p->data;
-	if (p->data + sizeof(*p->eth) > p->end)
+	p->eth = data;
+	if (data + sizeof(*p->eth) > end)
 		return -1;
-	ip = p->data + (p->l3_offset & (MAX_L3_OFFSET - 1));
+	ip = data + (p->l3_offset & (MAX_L3_OFFSET - 1));
 	if (p->family == 4) {
-		if (ip + sizeof(*p->ip4) > p->end)
+		if (ip + sizeof(*p->ip4) > end)
 			return -1;
 		p->ip4 = ip;
 	} else if (p->family == 6) {
-		if (ip + sizeof(*p->ip6) > p->end)
+		if (ip + sizeof(*p->ip6) > end)
 			return -1;
 		p->ip6 = ip;
 	}
@@ -241,10 +238,11 @@ static __always_inline int find_headers(struct frame_context *ctx, struct packet
 static __always_inline __u32 parse(struct frame_context *ctx, struct packet *p)
 {
 	__u32 outcome = walk_headers(ctx, p);
-	__u16 tci;
+	__u16 proto, tci;
 
 	asm volatile("" : "+r"(outcome)); /* which values it has, the compiler knows and the verifier does not */
-	if (frame_tag(ctx, &tci)) {
+	if (frame_tag(ctx, &proto, &tci)) {
+		p->tags = p->tags << 16 | SLUICE_TAG(proto, tci);
 		p->tci = tci;
 		p->tagged++;
 		p->length += sizeof(struct vlan_header);

@@ -33,6 +33,7 @@ struct refusal {
 	__u32 outcome, bucket, remark;
 	__u32 row;     /* of the transition */
 	__u32 trial;   /* enum trial */
+	struct vlan_tags exit;
 	struct route r;
 	struct detour detour; /* found by the last of them */
 };
@@ -45,7 +46,7 @@ struct {
 } sl_refusal SEC(".maps");
 
 /* Does not return, unless the program is gone: the daemon that holds sl_ways has ended and had nothing pinned. */
-static __always_inline void leave(struct xdp_md *ctx, const struct route *r, __u32 row, const struct sluice_request *q,
+static __always_inline void leave(const struct packet *p, const struct route *r, __u32 row, const struct sluice_request *q,
 				  const struct sluice_answer *a)
 {
 	__u32 zero = 0;
@@ -63,9 +64,10 @@ static __always_inline void leave(struct xdp_md *ctx, const struct route *r, __u
 	x->row = row;
 	__builtin_memcpy(x->r.dmac, r->dmac, 6);
 	__builtin_memcpy(x->r.smac, r->smac, 6);
+	x->exit = p->exit;
 	x->trial = TRIAL_NONE;
 	x->detour.where = 0;
-	bpf_tail_call(ctx, &sl_ways, SLUICE_WAYS_OUT);
+	bpf_tail_call(p->ctx, &sl_ways, SLUICE_WAYS_OUT);
 }
 
 #endif

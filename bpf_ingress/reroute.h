@@ -113,7 +113,7 @@ static __always_inline enum trial try_port(const struct packet *p, struct refusa
 		home->flow->away = 0; /* until the frame has been admitted: home is better off */
 	set_flow(t, p, &q);
 	q.shadow = t->shadow;
-	x->detour.wire = q.wire = sluice_wire_bytes(rows.port, p->length);
+	x->detour.wire = q.wire = sluice_wire_bytes(rows.port, p->length + growth(p));
 	if (sluice_admit_rows(&q, &rows, &a))
 		return TRIAL_NO_WAY;
 	x->detour.outcome = a.outcome;

@@ -18,6 +18,27 @@ struct route {
 	__u8 dmac[6], smac[6]; /* forward: fib */
 };
 
+/* Bytes that the frame is longer when it leaves, modulo 2^32. */
+static __always_inline __u32 growth(const struct packet *p)
+{
+	return config.xconnect ? 0 : sizeof(struct vlan_header) * (p->exit.count - p->tagged);
+}
+
+/* The interface that the frame has come to in the kernel's eyes: that of its VLAN, if it has tags. 0: none that is known. */
+static __always_inline __u32 arrival(const struct packet *p)
+{
+	struct sluice_place place = {.ifindex = p->ctx->ingress_ifindex}, *vlan;
+
+	if (!p->tagged)
+		return place.ifindex;
+	if (p->tagged > MAX_VLAN_TAGS)
+		return 0;
+	place.tags = p->tags;
+	vlan = bpf_map_lookup_elem(&sl_vlans, &place);
+	return vlan ? vlan->ifindex : 0;
+}
+
+
 static __always_inline int ipv4_is_special(__be32 address)
 {
 	__u32 a = bpf_ntohl(address);
@@ -35,7 +56,7 @@ static __always_inline int ipv6_is_special(const struct in6_addr *address)
 }
 
 /* Reasons that need no route look-up. */
-static __always_inline __u32 fib_precheck(const struct packet *p)
+static __always_inline __u32 fib_precheck(const struct packet *p, __u32 arrived_at)
 {
 	if (p->eth->h_dest[0] & 1)
 		return SLUICE_PASS_MULTICAST;
@@ -45,7 +66,7 @@ static __always_inline __u32 fib_precheck(const struct packet *p)
 		return SLUICE_PASS_NON_IP;
 	if (p->options)
 		return SLUICE_PASS_OPTIONS;
-	if (p->tagged)
+	if (!arrived_at)
 		return SLUICE_PASS_VLAN;
 	if (config.check_mac) {
 		const __u16 *mac = (const __u16 *)p->eth->h_dest;
@@ -80,18 +101,41 @@ static __always_inline __u32 fib_reason(long code)
 	}
 }
 
-static __always_inline __u32 find_egress(__u32 ifindex, struct route *r)
+static __always_inline __u32 find_port(__u32 ifindex, __u32 *egress)
 {
 	__u32 i;
 
 #pragma unroll
 	for (i = 0; i < SLUICE_MAX_EGRESS; i++) {
 		if (i < config.egress_count && config.egress_ifindex[i] == ifindex) {
-			r->egress = i;
+			*egress = i;
 			return SLUICE_FORWARD;
 		}
 	}
 	return SLUICE_PASS_NOT_OURS;
+}
+
+/* By a VLAN interface: the index, or SLUICE_MAX_EGRESS: none. Not inline, like walk_headers(). */
+__noinline __u32 find_vlan(__u32 ifindex, struct vlan_tags *tags)
+{
+	struct sluice_place interface = {.ifindex = ifindex}, *place;
+	__u32 egress;
+
+	place = bpf_map_lookup_elem(&sl_vlans, &interface);
+	if (!place || !tags || find_port(place->ifindex, &egress) != SLUICE_FORWARD)
+		return SLUICE_MAX_EGRESS;
+	tags->tags = place->tags;
+	tags->count = place->tags >> 16 ? 2 : 1;
+	return egress;
+}
+
+/* The interface that the route leaves by is a port's, or a VLAN on one. */
+static __always_inline __u32 find_egress(__u32 ifindex, struct packet *p, struct route *r)
+{
+	if (find_port(ifindex, &r->egress) == SLUICE_FORWARD)
+		return SLUICE_FORWARD;
+	r->egress = find_vlan(ifindex, &p->exit);
+	return r->egress < SLUICE_MAX_EGRESS ? SLUICE_FORWARD : SLUICE_PASS_NOT_OURS;
 }
 
 /* What the kernel's routes go by, but for the interface. */
@@ -115,22 +159,22 @@ static __always_inline void fill_fib(struct bpf_fib_lookup *fib, const struct pa
 	}
 }
 
-static __always_inline __u32 route_fib(struct frame_context *ctx, const struct packet *p, struct route *r)
+static __always_inline __u32 route_fib(struct frame_context *ctx, struct packet *p, struct route *r)
 {
 	struct bpf_fib_lookup fib = {};
-	__u32 reason = fib_precheck(p);
+	__u32 arrived_at = arrival(p), reason = fib_precheck(p, arrived_at);
 	long code;
 
 	if (reason != SLUICE_FORWARD)
 		return reason;
 	fill_fib(&fib, p);
-	fib.ifindex = ctx->ingress_ifindex;
+	fib.ifindex = arrived_at;
 	code = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (code != BPF_FIB_LKUP_RET_SUCCESS)
 		return fib_reason(code);
 	__builtin_memcpy(r->dmac, fib.dmac, 6);
 	__builtin_memcpy(r->smac, fib.smac, 6);
-	return find_egress(fib.ifindex, r);
+	return find_egress(fib.ifindex, p, r);
 }
 
 /* A wire: everything goes through but the frames that end at the next station (IEEE 802.1Q table 8-1: STP, PAUSE,
@@ -151,7 +195,7 @@ static __always_inline __u32 route_xconnect(struct frame_context *ctx, const str
 	return SLUICE_FORWARD;
 }
 
-static __always_inline __u32 route(struct frame_context *ctx, const struct packet *p, struct route *r)
+static __always_inline __u32 route(struct frame_context *ctx, struct packet *p, struct route *r)
 {
 	return config.xconnect ? route_xconnect(ctx, p, r) : route_fib(ctx, p, r);
 }

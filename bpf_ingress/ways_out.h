@@ -42,7 +42,8 @@ static __always_inline __u32 first_of(__u32 list, __u32 possible)
 /* Charged with what is left of it. */
 static __always_inline int take_trim(struct leaving *l)
 {
-	__u32 length = trimmed_length(&l->p, l->a.klass), wire = sluice_wire_bytes(l->rows.port, length);
+	__u32 length = trimmed_length(&l->p, l->a.klass);
+	__u32 wire = sluice_wire_bytes(l->rows.port, length + growth(&l->p));
 	__u32 dscp = l->a.klass->trim_dscp ? l->a.klass->trim_dscp : l->x->remark;
 	struct sluice_flow *f = l->a.flow;
 
@@ -50,7 +51,7 @@ static __always_inline int take_trim(struct leaving *l)
 		hop(&l->p, &l->x->r);
 	if (dscp)
 		set_dscp(&l->p, dscp);
-	if (cut(&l->p, length))
+	if (cut(&l->p, length) || retag(&l->p))
 		return XDP_DROP; /* the kernel shortens any frame by this much */
 	sluice_join(f, l->a.count, l->a.vt + sluice_lag(f->finish, l->a.vt), wire, l->a.bucket);
 	note_leaving(l, l->a.tx, wire);
@@ -83,7 +84,8 @@ static __always_inline int take_detour(struct leaving *l, const struct detour *d
 		set_dscp(&l->p, d->remark);
 	if (tx)
 		note_leaving(l, tx, d->wire);
-	return bpf_redirect_map(&sl_devmap, d->port, 0);
+	l->p.exit = (struct vlan_tags){};
+	return retag(&l->p) ? XDP_DROP : bpf_redirect_map(&sl_devmap, d->port, 0);
 }
 
 /* Of a frame of a flow that is away; SLUICE_WAYS: it comes home. */

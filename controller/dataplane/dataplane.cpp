@@ -16,6 +16,7 @@
 #include "dataplane/pins.hpp"
 #include "dataplane/port_health.hpp"
 #include "dataplane/swap.hpp"
+#include "dataplane/vlans.hpp"
 #include "dataplane/xdp_query.hpp"
 
 namespace sluice {
@@ -44,9 +45,9 @@ Result<> LoadedDataplane::fill(DataPath &path, const CompiledPolicy &policy) con
     control.flow_mask = static_cast<uint32_t>(path.maps.flows.size()) - 1;
     control.heartbeat_ns = monotonic_ns();
     fill_ports(path.maps, policy, path.ports());
-    return fill_generation(path.instance, path.maps, policy, 0).and_then([&] {
-        return fill_devmap(path.instance, policy, path.ports());
-    });
+    return fill_generation(path.instance, path.maps, policy, 0)
+        .and_then([&] { return fill_devmap(path.instance, policy, path.ports()); })
+        .and_then([&] { return follow_vlans(path.instance, path.ports()); });
 }
 
 // The relay in a dispatcher is libxdp's to keep, and would stay there when a daemon that pins nothing dies.
@@ -136,6 +137,8 @@ Result<> LoadedDataplane::adopt(const CompiledPolicy &policy, Wiring wiring) {
     active_.wiring = std::move(wiring);
     active_.maps.control[0].sample_rate = options_.event_rate;
     loaded_ = policy;
+    if (auto r = follow_vlans(active_.instance, active_.ports()); !r)
+        return r;
     if (active_.maps.control[0].policy_hash[generation()] != policy_hash(policy))
         return flip(policy);
     fill_ports(active_.maps, policy, active_.ports());

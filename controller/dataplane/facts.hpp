@@ -14,6 +14,7 @@ namespace sluice {
 
 struct PortFacts {
     Netdev dev;             // the last that was there, where it is missing
+    bool has_vlans = false; // the kernel routes frames with VLAN tags that arrive there
     bool missing = false;   // no such interface now; ifindex 0: there never was
     bool in_service = true; // frames may be redirected to it: it is in the devmap
     Preflight preflight;

@@ -12,7 +12,8 @@ bool same(const PortFacts &a, const PortFacts &b) {
     return a.missing == b.missing && a.dev.ifindex == b.dev.ifindex && a.dev.name == b.dev.name &&
            a.dev.mtu == b.dev.mtu && a.dev.up == b.dev.up && a.dev.carrier == b.dev.carrier &&
            a.dev.mac == b.dev.mac && a.preflight.xmit == b.preflight.xmit &&
-           a.preflight.speed_bits_per_s == b.preflight.speed_bits_per_s && a.in_service == b.in_service;
+           a.preflight.speed_bits_per_s == b.preflight.speed_bits_per_s && a.in_service == b.in_service &&
+           a.has_vlans == b.has_vlans;
 }
 
 bool is_another(const PortFacts &before, const PortFacts &now) {

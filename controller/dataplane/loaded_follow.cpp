@@ -11,6 +11,7 @@
 #include "dataplane/pins.hpp"
 #include "dataplane/port_health.hpp"
 #include "dataplane/swap.hpp"
+#include "dataplane/vlans.hpp"
 
 namespace sluice {
 
@@ -81,6 +82,8 @@ Result<bool> LoadedDataplane::look() {
     if (!seen)
         return tl::unexpected(seen.error());
     seen_ = std::move(*seen);
+    if (auto r = follow_vlans(active_.instance, seen_); !r)
+        return tl::unexpected(r.error());
     want_next_hops();
     for (IngressPort &in : active_.ingress)
         if (in.at.dispatched() && !in.at.ifindex()) {

@@ -31,13 +31,17 @@ Result<std::vector<Netdev>> ask_links(NetlinkRequest &request, const std::string
         return std::vector<Netdev>{};
     if (err)
         return fail_errno(err, "ask the kernel about " + what);
+    return found;
+}
+
+std::vector<Netdev> with_drivers(std::vector<Netdev> found) {
     for (auto &dev : found)
         dev.driver = driver_of(dev.name);
     return found;
 }
 
 std::optional<Netdev> only(const std::vector<Netdev> &found) {
-    return found.empty() ? std::nullopt : std::optional(found.front());
+    return found.empty() ? std::nullopt : std::optional(with_drivers(found).front());
 }
 
 } // namespace
@@ -61,6 +65,19 @@ Result<std::vector<Netdev>> list_netdevs() {
     request.family<ifinfomsg>();
     return ask_links(request, "its interfaces").map([](std::vector<Netdev> all) {
         std::erase_if(all, [](const Netdev &dev) { return dev.name == "lo"; });
+        return with_drivers(std::move(all));
+    });
+}
+
+Result<std::vector<Netdev>> list_vlans() {
+    NetlinkRequest request = link_request(NLM_F_DUMP);
+    request.family<ifinfomsg>();
+    // A kernel that has no VLANs at all does not know the kind, and lists everything.
+    nlattr *info = mnl_attr_nest_start(request.header(), IFLA_LINKINFO);
+    mnl_attr_put_strz(request.header(), IFLA_INFO_KIND, "vlan");
+    mnl_attr_nest_end(request.header(), info);
+    return ask_links(request, "its VLAN interfaces").map([](std::vector<Netdev> all) {
+        std::erase_if(all, [](const Netdev &dev) { return !dev.vlan_tag; });
         return all;
     });
 }

@@ -1,11 +1,13 @@
 #include "dataplane/netlink_messages.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <linux/gen_stats.h>
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sluice/abi.h>
 
 namespace sluice {
 namespace {
@@ -22,19 +24,34 @@ uint32_t xdp_prog_of(const nlattr *xdp) {
     return id;
 }
 
-std::string kind_of(const nlattr *info) {
-    std::string kind;
+uint32_t vlan_tag_of(const nlattr *data) {
+    uint16_t id = 0, proto = 0;
+    for_each_nested(data, [&](const nlattr *attr) {
+        if (mnl_attr_get_type(attr) == IFLA_VLAN_ID)
+            id = value_of<uint16_t>(attr);
+        if (mnl_attr_get_type(attr) == IFLA_VLAN_PROTOCOL)
+            proto = ntohs(value_of<uint16_t>(attr));
+    });
+    return SLUICE_TAG(proto, id);
+}
+
+// The kernel puts the kind first.
+void read_info(Netdev &dev, const nlattr *info) {
     for_each_nested(info, [&](const nlattr *attr) {
         if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-            kind = text_of(attr);
+            dev.kind = text_of(attr);
+        if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && dev.kind == "vlan")
+            dev.vlan_tag = vlan_tag_of(attr);
     });
-    return kind;
 }
 
 void read_attribute(Netdev &dev, const nlattr *attr) {
     switch (mnl_attr_get_type(attr)) {
     case IFLA_IFNAME:
         dev.name = text_of(attr);
+        break;
+    case IFLA_LINK:
+        dev.lower = value_of<uint32_t>(attr);
         break;
     case IFLA_MTU:
         dev.mtu = value_of<uint32_t>(attr);
@@ -43,7 +60,10 @@ void read_attribute(Netdev &dev, const nlattr *attr) {
         dev.mac = value_of<decltype(dev.mac)>(attr);
         break;
     case IFLA_LINKINFO:
-        dev.kind = kind_of(attr);
+        read_info(dev, attr);
+        break;
+    case IFLA_MASTER:
+        dev.master = value_of<uint32_t>(attr);
         break;
     case IFLA_XDP:
         dev.xdp_prog = xdp_prog_of(attr);
@@ -91,7 +111,13 @@ Netdev netdev_of(const nlmsghdr *message) {
     dev.ifindex = static_cast<uint32_t>(link.ifi_index);
     dev.up = (link.ifi_flags & IFF_UP) != 0;
     dev.carrier = (link.ifi_flags & kLowerUp) != 0;
-    for_each_attribute(message, sizeof(link), [&](const nlattr *attr) { read_attribute(dev, attr); });
+    bool below_is_elsewhere = false;
+    for_each_attribute(message, sizeof(link), [&](const nlattr *attr) {
+        read_attribute(dev, attr);
+        below_is_elsewhere |= mnl_attr_get_type(attr) == IFLA_LINK_NETNSID;
+    });
+    if (!dev.vlan_tag || below_is_elsewhere)
+        dev.lower = 0;
     return dev;
 }
 
@@ -133,7 +159,8 @@ bool concerns(const nlmsghdr *message, const WatchedDevices &watched) {
     if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK)
         return false;
     const Netdev dev = netdev_of(message);
-    return watched.ifindexes.contains(dev.ifindex) || watched.names.contains(dev.name);
+    return (dev.vlan_tag && !watched.names.empty()) || watched.ifindexes.contains(dev.ifindex) ||
+           watched.names.contains(dev.name);
 }
 
 } // namespace sluice

@@ -44,7 +44,8 @@ struct WatchedDevices {
     std::set<uint32_t> ifindexes;
     std::set<std::string> names;
 };
-// Whether a notification is about one of them. RTM_*LINK: by index, or by name where the device is new.
+// Whether a notification is about one of them. RTM_*LINK: by index, by name where the device is new,
+// and of any VLAN interface.
 // RTM_*QDISC: by index.
 bool concerns(const nlmsghdr *message, const WatchedDevices &watched);
 

@@ -98,7 +98,7 @@ PortRole role_of(const CompiledPolicy &policy, uint32_t port) {
     for (const auto &t : policy.transitions) {
         const bool from = std::find(t.from.begin(), t.from.end(), port) != t.from.end();
         role.from |= from;
-        role.tagged |= from && t.forward == Forward::xconnect;
+        role.wire |= from && t.forward == Forward::xconnect;
         role.to |= t.to == port;
         role.ways |=
             from && std::any_of(t.classes.begin(), t.classes.end(), [](const auto &c) { return c.ways; });
@@ -124,7 +124,8 @@ std::string port_health(const PortFacts &facts, const Port &port, PortRole role)
             found.push_back(tc(facts));
         if (role.ways && facts.xdp_mode == "tc")
             found.push_back(no_ways(facts));
-        if (role.tagged && facts.xdp_mode != "tc" && facts.preflight.strips_tags)
+        if ((role.wire || facts.has_vlans) && role.from && facts.xdp_mode != "tc" &&
+            facts.preflight.strips_tags)
             found.push_back(tags_finding(facts.preflight, true));
         if (role.to)
             add_transmit(found, facts, port, role);

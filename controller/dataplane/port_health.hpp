@@ -12,7 +12,7 @@ namespace sluice {
 struct PortRole {
     bool from = false;    // frames arrive there, and meet a program
     bool to = false;      // frames are redirected to it
-    bool tagged = false;  // frames with VLAN tags that arrive there are forwarded (xconnect)
+    bool wire = false;    // frames that arrive there are forwarded whatever they are (xconnect)
     bool unheard = false; // frames come to it by generic XDP or tc, whose sends no tracepoint tells
     bool by_tc = false;   // all frames come to it by tc: by its qdisc, not as redirected frames
     bool ways = false;    // classes of frames that arrive there have ways of `when_full` but mark and drop

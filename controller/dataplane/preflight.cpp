@@ -71,7 +71,8 @@ Finding mtu_finding(const Preflight &p) {
 }
 
 Finding tags_finding(const Preflight &p, bool hurts) {
-    return {p.dev.name + " takes VLAN tags out of frames before XDP sees them: they would leave untagged",
+    return {p.dev.name + " takes VLAN tags out of frames before XDP sees them: its program would take them "
+                         "for untagged ones",
             "ethtool -K " + p.dev.name + " rxvlan off", hurts};
 }
 

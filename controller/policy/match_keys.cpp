@@ -60,8 +60,7 @@ constexpr Row<Match> match_rows[] = {
     {{.name = "vlan",
       .type = Type::vlan_range,
       .example = "100-199",
-      .meaning = "VLAN id of the outermost tag; untagged frames do not match. Tagged frames are forwarded by "
-                 "`forward: xconnect` only."},
+      .meaning = "VLAN id of the outermost tag that a frame arrives with; untagged frames do not match."},
      [](Reader &r, const Node &n, Match &m) { m.vlan = read_range(r, n, "a VLAN id", highest_vlan); }},
     {{.name = "pcp",
       .type = Type::numbers,

@@ -52,7 +52,7 @@ enum sluice_outcome {
 	/* given to the kernel */
 	SLUICE_PASS_NON_IP = SLUICE_CLASS_OUTCOMES, /* ARP, LLDP, ... : the kernel's business */
 	SLUICE_PASS_MALFORMED, /* headers that lie about their length: the kernel judges */
-	SLUICE_PASS_VLAN,      /* tagged, with forward: fib: the route belongs to the VLAN interface */
+	SLUICE_PASS_VLAN,      /* tagged, with forward: fib: no VLAN interface is known that could be routed from */
 	SLUICE_PASS_PPPOE,     /* PPPoE session, with forward: fib: the route belongs to the PPP interface */
 	SLUICE_PASS_MULTICAST, /* not a unicast frame, or link-local addresses */
 	SLUICE_PASS_OTHERHOST, /* not addressed to this port's MAC */
@@ -376,6 +376,17 @@ struct sluice_port {
 	__u64 reserved1[6];
 };
 SLUICE_SIZE(sluice_port, 128);
+
+/* An interface, and the VLAN tags of a frame on it: the outermost, or the only one, in the low 16 bits, the next in the high
+ * ones; 0 = none. A tag: host order of its protocol and what follows it, priority left out. */
+#define SLUICE_MAX_VLANS 16384
+#define SLUICE_TAG_8021AD 0x1000
+#define SLUICE_TAG(proto_, tci_) (0x8000u | ((proto_) == 0x88a8 ? SLUICE_TAG_8021AD : 0u) | ((tci_) & 0xfffu))
+struct sluice_place {
+	__u32 ifindex;
+	__u32 tags;
+};
+SLUICE_SIZE(sluice_place, 8);
 
 /* Matching is by bitmaps, one bit per match entry ("rule") of the transition, bit 0 the first: each field of the
  * frame selects the rules that it satisfies, their intersection are the rules that hold, its lowest bit wins. The

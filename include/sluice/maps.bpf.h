@@ -62,6 +62,16 @@ struct {
 	__type(value, __u32);
 } sl_port_of SEC(".maps");
 
+/* The kernel's VLAN interfaces on the ports: from what a frame came with to the interface, and from the interface, which
+ * has no tags of its own, to what a frame must leave with. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * SLUICE_MAX_VLANS);
+	__type(key, struct sluice_place);
+	__type(value, struct sluice_place);
+} sl_vlans SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);

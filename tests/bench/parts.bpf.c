@@ -30,7 +30,7 @@ static __always_inline int leave_after(enum step last, struct packet *p, const s
 		return XDP_PASS;
 	q.class_id = classify(t, row, p);
 	set_flow(t, p, &q);
-	q.wire = sluice_wire_bytes(rows.port, p->length);
+	q.wire = sluice_wire_bytes(rows.port, p->length + growth(p));
 	USED(q.hash);
 	USED(q.wire);
 	if (last == CLASSIFY)

@@ -72,7 +72,7 @@ World make(const char *rest, bool xconnect) {
     w.tables.config.xconnect = xconnect;
     w.tables.config.rules = 1;
     w.tables.config.egress_count = 1;
-    w.tables.config.egress_ifindex[0] = 7;
+    w.tables.config.egress_ifindex[0] = HOST_SLOW;
     w.tables.config.seed[0] = 4711;
     return w;
 }
@@ -143,13 +143,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const auto begin = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(frame));
     const uint32_t outcome =
         host_ingress(&world.tables, begin, begin + static_cast<uint32_t>(before.size()), &packet);
-    const progrun::Frame after(frame, frame + before.size());
+    const progrun::Frame after(outcome == SLUICE_FORWARD ? memory + (packet.begin - (begin - kMostBytes))
+                                                         : frame,
+                               frame + before.size());
     require(outcome < SLUICE_OUTCOMES, "one of the known outcomes");
     if (outcome != SLUICE_FORWARD) {
         require(after == before, "a frame that is not forwarded is not touched");
         return 0;
     }
     check_class(world, packet, before);
+    require(progrun::l2_payload(after) == 14u + 4u * packet.exit_tagged, "the VLAN tags of the way out");
+    require(after.size() - progrun::l2_payload(after) == before.size() - progrun::l2_payload(before),
+            "the packet is all there");
     require(progrun::ipv4_checksum_right(after) == progrun::ipv4_checksum_right(before),
             "a right checksum stays right, and a wrong one is not made good");
     return 0;

@@ -6,19 +6,22 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import re
 import socket
 import stat
 import struct
 import threading
+import time
 import unittest
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Iterator
 
 from lab_case import port
 from netns import inside, ip_batch, run
-from three_hosts import ThreeHosts
+from three_hosts import PATIENCE_S, ThreeHosts
 
 WIRE = """version: 1
 ports:
@@ -33,10 +36,11 @@ transitions:
 """
 ROUTED = """version: 1
 ports:
-  lan: {device: lan0}
+  lan: {device: lan0, rate: 200mbit}
   wan: {device: wan0, rate: 200mbit}
 transitions:
   - {from: lan, to: wan}
+  - {from: wan, to: lan}
 """
 TRANSFER = 300_000  # bytes, by TCP
 SESSION = 77
@@ -50,6 +54,11 @@ def has_kind(kind: str) -> bool:
         return True
     except RuntimeError:
         return False
+
+
+def kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int(minor)
 
 
 def mac_of(space: str, device: str) -> bytes:
@@ -163,18 +172,91 @@ class Encapsulation(ThreeHosts):
                 with self.subTest(kind):
                     self.assert_connected(address)
 
+    def make_routed_interfaces(self) -> None:
+        """A trunk to the source: VLAN 7, VLAN 7 in the service VLAN 100. The way to the sink is VLAN 9; untagged works too."""
+        for space, device, host in ((self.source, "src0", 2), (self.router, "lan0", 1)):
+            ip_batch(space, [f"link add link {device} name v7 type vlan id 7", f"addr add 10.77.0.{host}/24 dev v7", "link set v7 up",
+                             f"link add link {device} name s100 type vlan proto 802.1ad id 100", "link set s100 up",
+                             "link add link s100 name c7 mtu 1496 type vlan id 7", f"addr add 10.76.0.{host}/24 dev c7", "link set c7 up"])
+        for space, device, host in ((self.sink, "dst0", 2), (self.router, "wan0", 1)):
+            ip_batch(space, [f"link add link {device} name v9 type vlan id 9", f"addr add 10.79.0.{host}/24 dev v9", "link set v9 up"])
+        ip_batch(self.sink, ["route replace default via 10.79.0.1"])
+
+    def from_vlan(self, gateway: str) -> None:
+        """Both hosts speak by VLANs from now on: the source by that of `gateway`, the sink by VLAN 9."""
+        ip_batch(self.source, [f"route replace 10.79.0.0/24 via {gateway}"])
+        self.pings("10.79.0.2", 2)
+
+    def passed(self, name: str) -> dict[str, int]:
+        return {row["name"]: row["packets"] for row in port(self.status(), name)["passed"] if row["packets"]}
+
+    def assert_routed(self) -> None:
+        """Everything by sluice, nothing by the kernel, in both directions."""
+        before, passed = self.status(), [self.passed(name) for name in ("lan", "wan")]
+        self.assertEqual(self.pings("10.79.0.2"), 20)
+        self.transfer("10.79.0.2")
+        after = self.status()
+        sent = {name: port(after, name)["sent_packets"] - port(before, name)["sent_packets"] for name in ("lan", "wan")}
+        frames = TRANSFER // 1448
+        self.assertGreaterEqual(sent["wan"], 20 + frames)
+        self.assertGreaterEqual(sent["lan"], 20 + frames // 40)
+        self.assertEqual([self.passed(name) for name in ("lan", "wan")], passed, "frames that the kernel was left")
+        for name in ("lan", "wan"):
+            self.assertEqual(port(after, name)["ledger"]["unexplained_received"], 0)
+            self.assertEqual(port(after, name)["ledger"]["unexplained_admitted"], 0)
+        print(f"    {self._testMethodName}: {sent['wan']} frames there, {sent['lan']} back", flush=True)
+
     @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
-    def test_a_routed_vlan_is_the_kernels(self) -> None:
-        """forward: fib lets tagged frames pass, whose route belongs to the VLAN interface; nothing is lost by that."""
-        ip_batch(self.source, ["link add link src0 name v7 type vlan id 7", "addr add 10.77.0.2/24 dev v7", "link set v7 up",
-                               "route replace 10.88.2.0/24 via 10.77.0.1"])
-        ip_batch(self.router, ["link add link lan0 name v7 type vlan id 7", "addr add 10.77.0.1/24 dev v7", "link set v7 up"])
+    def test_routes_from_vlan_to_vlan(self) -> None:
+        self.make_routed_interfaces()
         self.start_plain(ROUTED)
-        self.pings("10.88.2.2", 2)
-        self.assertEqual(self.pings("10.88.2.2"), 20)
-        self.transfer("10.88.2.2")
-        passed = {row["name"]: row["packets"] for row in port(self.status(), "lan")["passed"]}
-        self.assertGreaterEqual(passed["pass_vlan"], 20 + TRANSFER // 1460)
+        self.assert_all_routed()
+
+    @unittest.skipUnless(has_kind("vlan") and kernel() >= (6, 6), "tc ingress needs Linux 6.6, and 8021q is needed")
+    def test_routes_from_vlan_to_vlan_by_tc_ingress(self) -> None:
+        """The stack has taken the outermost tag out of the frame there."""
+        self.make_routed_interfaces()
+        self.start_plain(ROUTED.replace("rate:", "xdp: tc, rate:"))
+        self.assert_all_routed()
+
+    def assert_all_routed(self) -> None:
+        for kind, gateway in (("vlan", "10.77.0.1"), ("qinq", "10.76.0.1"), ("untagged", "10.88.1.1")):
+            with self.subTest(kind):
+                self.from_vlan(gateway)
+                self.assert_routed()
+
+    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
+    def test_vlan_interfaces_come_and_go(self) -> None:
+        """Interfaces that are down, gone or not known yet are the kernel's affair."""
+        self.start_plain(ROUTED)
+        self.make_routed_interfaces()
+        self.until_vlans(4)
+        self.from_vlan("10.77.0.1")
+        self.assert_routed()
+        ip_batch(self.router, ["link set v7 down"])
+        self.until_vlans(3)
+        before = self.passed("lan").get("pass_vlan", 0)
+        self.assertEqual(self.pings("10.79.0.2"), 0)
+        self.assertGreaterEqual(self.passed("lan")["pass_vlan"] - before, 15)
+        ip_batch(self.router, ["link set v7 up"])
+        self.until_vlans(4)
+        self.pings("10.79.0.2", 2)
+        self.assert_routed()
+        ip_batch(self.router, ["link del s100"])
+        self.until_vlans(2)
+
+    def until_vlans(self, count: int) -> None:
+        """Until the map has `count` interfaces, each in both directions."""
+        begin = time.monotonic()
+        while (entries := self.vlan_entries()) != 2 * count:
+            if time.monotonic() > begin + PATIENCE_S:
+                self.fail(f"{entries} entries in sl_vlans instead of {2 * count}: {self.daemon.messages()[-2000:]}")
+            time.sleep(0.02)
+        print(f"    {count} VLAN interfaces known after {time.monotonic() - begin:.2f} s", flush=True)
+
+    def vlan_entries(self) -> int:
+        pin = next(Path("/sys/fs/bpf", self.router).rglob("sl_vlans"))
+        return len(json.loads(run(["bpftool", "-j", "map", "dump", "pinned", str(pin)])))
 
 
 if __name__ == "__main__":

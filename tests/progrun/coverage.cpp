@@ -90,12 +90,6 @@ constexpr Impossible kImpossible[] = {
      }},
     {"is IP", [](const Cell &c) { return c.verdict == SLUICE_PASS_NON_IP && c.ip(); }},
     {"routing: is not tagged", [](const Cell &c) { return c.verdict == SLUICE_PASS_VLAN && c.tags == 0; }},
-    {"routing: tagged frames go to the kernel's VLAN interface first",
-     [](const Cell &c) {
-         return !c.xconnect && c.ip() && c.tags > 0 && c.verdict != SLUICE_PASS_VLAN &&
-                c.verdict != SLUICE_PASS_PPPOE && c.verdict != SLUICE_PASS_OPTIONS &&
-                !is_before_the_route(c.verdict);
-     }},
 };
 
 std::set<Cell> &covered() {

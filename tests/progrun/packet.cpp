@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace sluice::progrun {
 namespace {
@@ -21,6 +22,13 @@ void append16(Frame &f, uint32_t v) {
 void append(Frame &f, const void *data, size_t n) {
     const auto *p = static_cast<const uint8_t *>(data);
     f.insert(f.end(), p, p + n);
+}
+
+void append_tags(Frame &f, int tags) {
+    if (tags == 2)
+        append(f, "\x88\xa8\x00\x07", 4);
+    if (tags >= 1)
+        append(f, "\x81\x00\x00\x05", 4);
 }
 
 uint16_t checksum(const Frame &f, size_t from, size_t bytes) {
@@ -120,10 +128,7 @@ Frame build(const FrameSpec &s) {
     Frame f;
     append(f, s.dmac.data(), 6);
     append(f, s.smac.data(), 6);
-    if (s.tags == 2)
-        append(f, "\x88\xa8\x00\x07", 4);
-    if (s.tags >= 1)
-        append(f, "\x81\x00\x00\x05", 4);
+    append_tags(f, s.tags);
     if (s.pppoe)
         append(f, "\x88\x64\x11\x00\x12\x34\x00\x00", 8); // the length comes last
     const size_t session = f.size();
@@ -143,6 +148,13 @@ Frame build(const FrameSpec &s) {
     if (s.pppoe)
         put16(f, session - 2, static_cast<uint32_t>(f.size() - session));
     return f;
+}
+
+void retag(Frame &f, int tags) {
+    f.erase(f.begin() + 12, f.begin() + static_cast<std::ptrdiff_t>(l2_payload(f)) - 2);
+    Frame put;
+    append_tags(put, tags);
+    f.insert(f.begin() + 12, put.begin(), put.end());
 }
 
 size_t l2_payload(const Frame &f) {
@@ -192,6 +204,7 @@ void cut_ip(Frame &f, uint32_t bytes) {
 }
 
 void route_hop(Frame &f, const Mac &dmac, const Mac &smac) {
+    retag(f, 0);
     const size_t at = l3_offset(f);
     std::copy(dmac.begin(), dmac.end(), f.begin());
     std::copy(smac.begin(), smac.end(), f.begin() + 6);

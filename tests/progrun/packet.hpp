@@ -35,6 +35,9 @@ struct FrameSpec {
 
 Frame build(const FrameSpec &spec);
 
+// The VLAN tags of build() in the place of those that the frame has.
+void retag(Frame &frame, int tags);
+
 size_t l2_payload(const Frame &frame);                  // behind the VLAN tags
 size_t l3_offset(const Frame &frame);                   // behind the PPPoE header as well
 bool ipv4_checksum_right(const Frame &frame);           // true as well for what is not IPv4
@@ -42,7 +45,7 @@ void fix_ipv4_checksum(Frame &frame, size_t l3_offset); // the header lies withi
 void set_ce(Frame &frame);
 // Shorter by what the IP packet has more than `bytes`, lengths and checksum of IP right.
 void cut_ip(Frame &frame, uint32_t bytes);
-// One hop: MAC addresses, TTL or hop limit, IPv4 checksum computed afresh.
+// One hop: MAC addresses, TTL or hop limit, IPv4 checksum computed afresh. VLAN tags stay behind.
 void route_hop(Frame &frame, const Mac &dmac, const Mac &smac);
 
 } // namespace sluice::progrun

@@ -66,6 +66,10 @@ Frame expected_bytes(Frame frame, uint32_t outcome, bool xconnect) {
     return frame;
 }
 
+uint64_t wire_bytes(const Frame &frame) {
+    return std::max<uint64_t>(frame.size() + 24, 84);
+}
+
 std::optional<Scene> class_scene(uint32_t verdict, const FrameSpec &spec) {
     Scene s{spec};
     switch (verdict) {
@@ -114,8 +118,11 @@ Scene bypassed(Scene s) {
 std::optional<Scene> pass_scene(uint32_t outcome, const FrameSpec &spec) {
     Scene s{spec};
     switch (outcome) {
-    case SLUICE_PASS_NON_IP:
     case SLUICE_PASS_VLAN:
+        s.before = [](World &w, const Frame &) { w.forget_vlans(); };
+        s.after = [](World &w) { w.know_vlans(); };
+        return s;
+    case SLUICE_PASS_NON_IP:
     case SLUICE_PASS_PPPOE:
         return s;
     case SLUICE_PASS_MALFORMED:
@@ -188,7 +195,7 @@ void play(World &world, uint32_t verdict, const Scene &s, bool xconnect) {
     for (uint32_t w = 0; w < SLUICE_WOULDS; w++)
         EXPECT_EQ(after.would[w] - before.would[w], SLUICE_OUTCOMES + w == verdict ? 1u : 0u)
             << "would " << w;
-    const uint64_t wire = std::max<uint64_t>(frame.size() + 24, 84);
+    const uint64_t wire = wire_bytes(expected_bytes(frame, outcome, xconnect));
     const bool charged =
         outcome <= SLUICE_MARK && (!is_would(verdict) || verdict == would(SLUICE_WOULD_MARK));
     EXPECT_EQ(after.admitted_bytes - before.admitted_bytes, charged ? wire : 0);
@@ -205,7 +212,8 @@ void play_live(World &world, uint32_t verdict, const Scene &s, bool xconnect) {
     const sluice_tx after = world.tx();
     s.after(world);
     EXPECT_EQ(after.sent_packets - before.sent_packets, 1u);
-    EXPECT_EQ(after.sent_bytes - before.sent_bytes, std::max<uint64_t>(frame.size() + 24, 84));
+    EXPECT_EQ(after.sent_bytes - before.sent_bytes,
+              wire_bytes(expected_bytes(frame, SLUICE_FORWARD, xconnect)));
     for (uint32_t reason = 0; reason < SLUICE_KDROPS; reason++)
         EXPECT_EQ(after.drops[reason], before.drops[reason]) << "kernel drop " << reason;
     if (!world.tap[0])

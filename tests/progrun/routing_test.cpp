@@ -104,6 +104,36 @@ TEST_F(Routing, ADevmapEntryThatIsGone) {
     world->restore_devmap_entry(kWan);
 }
 
+// From any tags to any: what the frame leaves with is that of the interface which the route names, here
+// `other`. The frame is charged with the bytes that leave.
+TEST_F(Routing, FromVlanToVlan) {
+    const uint32_t other = world->ifindex_of("other");
+    for (const int family : {4, 6})
+        for (const int in : {0, 1, 2})
+            for (const int out : {1, 2}) {
+                SCOPED_TRACE(testing::Message() << family << ": " << in << " tags to " << out);
+                world->forget_vlans();
+                world->know_vlans();
+                world->enter_vlan(world->slow_ifindex, out, other);
+                Frame frame =
+                    build({.family = family, .tags = in, .dst = family == 4 ? "10.3.0.2" : "fd03::2"});
+                if (in) // with a priority
+                    frame[14] |= 0xa0;
+                const Totals before = world->totals();
+                const Reply reply = world->run(frame);
+                EXPECT_EQ(reply.verdict, kRedirect);
+                Frame expected = frame;
+                route_hop(expected, {2, 0, 0, 0, 3, 2}, {2, 0, 0, 0, 3, 1});
+                retag(expected, out);
+                if (in == out)
+                    expected[14] |= 0xa0; // the same tags stay as they are
+                EXPECT_EQ(reply.out, expected);
+                EXPECT_EQ(world->totals().admitted_bytes - before.admitted_bytes, expected.size() + 24);
+            }
+    world->forget_vlans();
+    world->know_vlans();
+}
+
 // A wire carries what routers would look at: IGMP and MLD come with router-alert options.
 TEST(Wire, OptionsGoThrough) {
     auto world = World::make({.policy = kXconnect});

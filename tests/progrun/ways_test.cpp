@@ -49,7 +49,7 @@ TEST_P(Ways, TrimCutsThePayloadAndNothingElse) {
     make("when_full: [trim, drop], trim: {size: 100, dscp: cs6}");
     for (int family : {4, 6})
         for (Proto proto : {Proto::udp, Proto::tcp, Proto::sctp})
-            for (int tags = 0; tags <= (xconnect() ? 2 : 0); tags++) {
+            for (int tags = 0; tags <= 2; tags++) {
                 SCOPED_TRACE(testing::Message() << family << " " << int(proto) << " tags " << tags);
                 const Frame f =
                     build({.family = family, .tags = tags, .proto = proto, .tos = 1, .payload = 1000});
@@ -152,13 +152,16 @@ TEST_P(Ways, ShadowModeCountsTheWayAndForwards) {
 
 TEST_P(Ways, SpillGivesTheFrameToTheKernelAsItCame) {
     make("when_full: [spill, drop]");
-    const Frame f = build({.payload = 1000});
-    refuse(f);
-    const Run r = run(f);
-    EXPECT_EQ(r.outcome, SLUICE_SPILL);
-    EXPECT_EQ(r.reply.verdict, kPass);
-    EXPECT_EQ(r.reply.out, f);
-    EXPECT_EQ(r.admitted, 0u);
+    for (int tags = 0; tags <= 2; tags++) {
+        SCOPED_TRACE(tags);
+        const Frame f = build({.tags = tags, .payload = 1000});
+        refuse(f);
+        const Run r = run(f);
+        EXPECT_EQ(r.outcome, SLUICE_SPILL);
+        EXPECT_EQ(r.reply.verdict, kPass);
+        EXPECT_EQ(r.reply.out, f);
+        EXPECT_EQ(r.admitted, 0u);
+    }
 }
 
 // ---- bounce ----
@@ -200,7 +203,7 @@ TEST_P(Ways, BounceTellsTheSender) {
     make("when_full: [bounce, drop]");
     for (int family : {4, 6})
         for (Proto proto : {Proto::udp, Proto::tcp})
-            for (int tags = 0; tags <= (xconnect() ? 2 : 0); tags++) {
+            for (int tags = 0; tags <= 2; tags++) {
                 SCOPED_TRACE(testing::Message() << family << " " << int(proto) << " tags " << tags);
                 const Frame f = build({.family = family, .tags = tags, .proto = proto, .payload = 1000});
                 sluice_flow &flow = refuse(f);

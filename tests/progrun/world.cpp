@@ -107,7 +107,8 @@ bool World::create_namespace(const WorldOptions &options) {
            shell("set -e; ip link set lo up;"
                  "ip link add fast numrxqueues 1 numtxqueues 1 type veth peer name fastpeer numrxqueues 1 "
                  "numtxqueues 1;"
-                 "ip link add other type veth peer name otherpeer; ip link set otherpeer up; ethtool -K "
+                 "ip link add other address 02:00:00:00:03:01 type veth peer name otherpeer; ip link set "
+                 "otherpeer up; ethtool -K "
                  "otherpeer gro on;"
                  "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 "
                  "net.ipv6.conf.all.router_solicitations=0;"
@@ -187,6 +188,7 @@ std::unique_ptr<World> World::make(const WorldOptions &options) {
         ADD_FAILURE() << "cannot load the dataplane";
         return nullptr;
     }
+    world->know_vlans();
     world->reset();
     return world;
 }
@@ -313,6 +315,30 @@ void World::restore_devmap_entry(uint32_t port) {
     entry.ifindex = port == kWan ? slow_ifindex : fast_ifindex;
     entry.bpf_prog.fd = -1;
     EXPECT_EQ(bpf_map_update_elem(map.get(), &port, &entry, BPF_ANY), 0);
+}
+
+uint32_t World::ifindex_of(const char *name) {
+    return if_nametoindex(name);
+}
+
+void World::enter_vlan(uint32_t device, int tags, uint32_t ifindex) {
+    const uint32_t inner = SLUICE_TAG(0x8100, 5);
+    const sluice_place place{device, tags == 2 ? SLUICE_TAG(0x88a8, 7) | inner << 16 : inner};
+    const sluice_place interface { ifindex, 0 };
+    const Fd map(map_fd("sl_vlans"));
+    EXPECT_EQ(bpf_map_update_elem(map.get(), &place, &interface, BPF_ANY), 0);
+    EXPECT_EQ(bpf_map_update_elem(map.get(), &interface, &place, BPF_ANY), 0);
+}
+
+void World::forget_vlans() {
+    const Fd map(map_fd("sl_vlans"));
+    for (sluice_place key{}; bpf_map_get_next_key(map.get(), nullptr, &key) == 0;)
+        EXPECT_EQ(bpf_map_delete_elem(map.get(), &key), 0);
+}
+
+void World::know_vlans() {
+    for (const int tags : {1, 2})
+        enter_vlan(fast_ifindex, tags, fast_ifindex);
 }
 
 bool World::read_tap(int queue, Frame *out) {

@@ -79,20 +79,23 @@ TEST(Preflight, the_members_of_a_bridge_are_the_cure_for_the_bridge) {
     EXPECT_TRUE(says(receive_findings(p), "no native XDP", "members of eth7"));
 }
 
-TEST(Preflight, tags_that_xdp_cannot_see_hurt_a_cross_connect) {
+TEST(Preflight, tags_that_xdp_cannot_see_hurt_where_they_matter) {
     PortFacts facts;
     facts.preflight = interface("ixgbe", Ability::yes, Ability::yes);
     facts.dev = facts.preflight.dev;
     facts.xdp_mode = "native";
     Port port;
     port.device = "eth7";
-    EXPECT_EQ(port_health(facts, port, {.from = true, .tagged = true}), "");
+    EXPECT_EQ(port_health(facts, port, {.from = true, .wire = true}), "");
     facts.preflight.strips_tags = true;
     EXPECT_TRUE(says(receive_findings(facts.preflight), "takes VLAN tags out", "ethtool -K eth7 rxvlan off"));
     EXPECT_FALSE(hurts(receive_findings(facts.preflight)))
         << "where nobody sends tags there is nothing to cure";
     EXPECT_EQ(port_health(facts, port, {.from = true}), "");
-    EXPECT_NE(port_health(facts, port, {.from = true, .tagged = true}).find("rxvlan off"), std::string::npos);
+    EXPECT_NE(port_health(facts, port, {.from = true, .wire = true}).find("rxvlan off"), std::string::npos);
+    facts.has_vlans = true;
+    EXPECT_NE(port_health(facts, port, {.from = true}).find("rxvlan off"), std::string::npos);
+    EXPECT_EQ(port_health(facts, port, {}), "");
 }
 
 TEST(Preflight, a_port_whose_frames_come_by_generic_xdp_needs_a_rate) {
@@ -118,10 +121,10 @@ TEST(Preflight, tc_ingress_is_slow_and_knows_few_ways) {
     facts.xdp_refused = "no room";
     Port port;
     port.device = "eth7";
-    EXPECT_NE(port_health(facts, port, {.from = true, .tagged = true}).find("slow: no room"),
+    EXPECT_NE(port_health(facts, port, {.from = true, .wire = true}).find("slow: no room"),
               std::string::npos);
     port.xdp = XdpChoice::tc;
-    EXPECT_EQ(port_health(facts, port, {.from = true, .tagged = true}), "");
+    EXPECT_EQ(port_health(facts, port, {.from = true, .wire = true}), "");
     EXPECT_NE(port_health(facts, port, {.from = true, .ways = true}).find("only mark and drop"),
               std::string::npos);
 }

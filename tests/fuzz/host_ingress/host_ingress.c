@@ -1,4 +1,5 @@
 #include <linux/bpf.h>
+#include <sanitizer/asan_interface.h>
 
 #include <sluice/abi.h>
 
@@ -6,6 +7,7 @@
 #define config (*host_config)
 #include "../../../bpf_ingress/act.h"
 #include "../../../bpf_ingress/classify.h"
+
 #undef config
 
 #include "host_ingress.h"
@@ -37,10 +39,33 @@ static void *longest_prefix(const struct sluice_prefix_key *key)
 	return best ? (void *)&best->value : 0;
 }
 
+static const struct sluice_place *vlan_place(const struct sluice_place *from)
+{
+	static const struct sluice_place fast = {HOST_FAST},
+					 slow = {HOST_SLOW, SLUICE_TAG(0x88a8, 7) | SLUICE_TAG(0x8100, 5) << 16};
+
+	if (from->tags)
+		return &fast;
+	return from->ifindex == HOST_SLOW_VLAN ? &slow : 0;
+}
+
+/* Room in front of the frame is given out byte by byte. */
+long host_adjust_head(struct xdp_md *ctx, int delta)
+{
+	ctx->data += delta;
+	if (delta < 0)
+		ASAN_UNPOISON_MEMORY_REGION((void *)(long)ctx->data, -delta);
+	else
+		ASAN_POISON_MEMORY_REGION((void *)(long)(ctx->data - delta), delta);
+	return 0;
+}
+
 void *host_lookup(const void *map, const void *key)
 {
 	if (map == &sl_prefixes)
 		return longest_prefix(key);
+	if (map == &sl_vlans)
+		return (void *)vlan_place(key);
 	if (map == &sl_ports)
 		return (void *)&tables->port;
 	if (map == &sl_transitions)
@@ -50,7 +75,7 @@ void *host_lookup(const void *map, const void *key)
 
 long host_fib_lookup(struct bpf_fib_lookup *fib)
 {
-	fib->ifindex = host_config->egress_ifindex[0];
+	fib->ifindex = bpf_ntohs(fib->dport) & 1 ? HOST_SLOW_VLAN : HOST_SLOW;
 	__builtin_memset(fib->dmac, 0x22, 6);
 	__builtin_memset(fib->smac, 0x11, 6);
 	return BPF_FIB_LKUP_RET_SUCCESS;
@@ -58,7 +83,7 @@ long host_fib_lookup(struct bpf_fib_lookup *fib)
 
 __u32 host_ingress(const struct host_tables *with, __u32 begin, __u32 end, struct host_packet *out)
 {
-	struct xdp_md ctx = {.data = begin, .data_end = end, .ingress_ifindex = 1};
+	struct xdp_md ctx = {.data = begin, .data_end = end, .ingress_ifindex = HOST_FAST};
 	struct packet p = {};
 	struct route r = {};
 	struct sluice_request q = {};
@@ -82,5 +107,9 @@ __u32 host_ingress(const struct host_tables *with, __u32 begin, __u32 end, struc
 		hop(&p, &r);
 	set_ce(&p);
 	set_dscp(&p, 46);
+	out->exit_tagged = with->config.xconnect ? p.tagged : p.exit.count;
+	if (retag(&p))
+		return SLUICE_OUTCOMES;
+	out->begin = ctx.data;
 	return SLUICE_FORWARD;
 }

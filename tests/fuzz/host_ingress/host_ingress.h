@@ -28,9 +28,15 @@ struct host_packet {
 	__u32 class_id, hash, length, l3_offset;
 	__u8 family, proto, dscp, tagged, has_ports;
 	__u16 tci, sport, dport;
+	__u32 begin;     /* of the frame when it leaves */
+	__u8 exit_tagged;
 };
 
-/* The steps on the frame at [begin, end); a frame that may be forwarded gets a hop, CE and DSCP 46. Returns an outcome,
+/* Interfaces: that of the frame, whose VLANs are all known; the port that routes lead to; a VLAN in a VLAN on it, for odd
+ * destination ports. */
+enum { HOST_FAST = 1, HOST_SLOW = 7, HOST_SLOW_VLAN = 8 };
+
+/* The steps on the frame at [begin, end); a frame that may be forwarded gets a hop, CE, DSCP 46 and the VLAN tags of its way out. Returns an outcome,
  * `out` is filled for SLUICE_FORWARD. */
 __u32 host_ingress(const struct host_tables *with, __u32 begin, __u32 end, struct host_packet *out);
 

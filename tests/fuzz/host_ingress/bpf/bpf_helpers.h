@@ -20,6 +20,9 @@ void *host_lookup(const void *map, const void *key);
 long host_fib_lookup(struct bpf_fib_lookup *fib);
 
 #define bpf_map_lookup_elem(map, key) host_lookup(map, key)
+long host_adjust_head(struct xdp_md *ctx, int delta);
+
+#define bpf_xdp_adjust_head(ctx, delta) host_adjust_head(ctx, delta)
 #define bpf_fib_lookup(ctx, fib, size, flags) host_fib_lookup(fib)
 #define bpf_xdp_get_buff_len(ctx) ((ctx)->data_end - (ctx)->data)
 #define bpf_ktime_get_ns() 0
