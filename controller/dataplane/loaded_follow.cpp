@@ -62,19 +62,46 @@ Result<> LoadedDataplane::follow_side_path(uint32_t port, const PortFacts &befor
     return open_side_path(active_, nobody, loaded_, port);
 }
 
+namespace {
+
+bool takes_overflow(const CompiledPolicy &policy, uint32_t port) {
+    const auto &all = policy.source.transitions;
+    return std::any_of(all.begin(), all.end(), [&](const Transition &t) {
+        return t.forward == Forward::fib &&
+               std::find(t.overflow.begin(), t.overflow.end(), policy.port(port).name) != t.overflow.end();
+    });
+}
+
+// By the policy, else by the kernel's default route.
+std::vector<Prefix> routers_behind(Netlink &netlink, const Port &port, uint32_t ifindex) {
+    std::vector<Prefix> routers = port.next_hop;
+    for (const int family : {4, 6}) {
+        const auto of_family = [&](const Prefix &router) { return router.family == family; };
+        if (std::none_of(port.next_hop.begin(), port.next_hop.end(), of_family))
+            if (const auto found = default_router(netlink, ifindex, family); found && *found)
+                routers.push_back(**found);
+    }
+    return routers;
+}
+
+} // namespace
+
 // Routers that `overflow` may need at any time. A failure shows where it matters: nothing is rerouted there.
 void LoadedDataplane::want_next_hops() const {
     std::optional<Netlink> netlink;
-    for (uint32_t i = 0; i < seen_.size(); i++)
-        for (const Prefix &router : loaded_.port(i).next_hop) {
-            if (seen_[i].missing || !seen_[i].dev.up || !seen_[i].dev.carrier)
-                continue;
-            if (!netlink)
-                if (auto opened = Netlink::open(NETLINK_ROUTE))
-                    netlink.emplace(std::move(*opened));
-            if (netlink)
-                (void)want_neighbour(*netlink, seen_[i].dev.ifindex, router);
+    for (uint32_t i = 0; i < seen_.size(); i++) {
+        const PortFacts &facts = seen_[i];
+        if (facts.missing || !facts.dev.up || !facts.dev.carrier || !takes_overflow(loaded_, i))
+            continue;
+        if (!netlink) {
+            auto opened = Netlink::open(NETLINK_ROUTE);
+            if (!opened)
+                return;
+            netlink.emplace(std::move(*opened));
         }
+        for (const Prefix &router : routers_behind(*netlink, loaded_.port(i), facts.dev.ifindex))
+            (void)want_neighbour(*netlink, facts.dev.ifindex, router);
+    }
 }
 
 Result<bool> LoadedDataplane::look() {

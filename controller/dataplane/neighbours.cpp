@@ -1,6 +1,8 @@
 #include "dataplane/neighbours.hpp"
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -30,6 +32,9 @@ Result<uint16_t> state_of(Netlink &netlink, uint32_t ifindex, const Prefix &addr
     return state;
 }
 
+// Addresses of documentation (RFC 5737, RFC 3849): who has a route of its own for them has no use for one.
+constexpr std::array<uint8_t, 16> kAnywhere4{192, 0, 2, 1}, kAnywhere6{0x20, 0x01, 0x0d, 0xb8};
+
 } // namespace
 
 Result<> want_neighbour(Netlink &netlink, uint32_t ifindex, const Prefix &address) {
@@ -44,6 +49,30 @@ Result<> want_neighbour(Netlink &netlink, uint32_t ifindex, const Prefix &addres
     if (const int err = netlink.ask(request, [](const nlmsghdr *) {}))
         return fail_errno(err, "look for the router behind interface " + std::to_string(ifindex));
     return {};
+}
+
+Result<std::optional<Prefix>> default_router(Netlink &netlink, uint32_t ifindex, int family) {
+    const uint8_t bytes = family == 4 ? 4 : 16;
+    NetlinkRequest request(RTM_GETROUTE, 0);
+    auto *route = request.family<rtmsg>();
+    route->rtm_family = family == 4 ? AF_INET : AF_INET6;
+    route->rtm_dst_len = static_cast<uint8_t>(8 * bytes);
+    mnl_attr_put(request.header(), RTA_DST, bytes, (family == 4 ? kAnywhere4 : kAnywhere6).data());
+    mnl_attr_put_u32(request.header(), RTA_OIF, ifindex);
+    std::optional<Prefix> router;
+    const int err = netlink.ask(request, [&](const nlmsghdr *message) {
+        for_each_attribute(message, sizeof(rtmsg), [&](const nlattr *attr) {
+            if (mnl_attr_get_type(attr) == RTA_GATEWAY && mnl_attr_get_payload_len(attr) == bytes) {
+                router.emplace();
+                router->family = family;
+                router->length = 8 * bytes;
+                std::memcpy(router->address.data(), mnl_attr_get_payload(attr), bytes);
+            }
+        });
+    });
+    if (err && err != ENETUNREACH && err != EHOSTUNREACH)
+        return fail_errno(err, "ask for the default route by interface " + std::to_string(ifindex));
+    return router;
 }
 
 } // namespace sluice

@@ -212,6 +212,12 @@ class Encapsulation(ThreeHosts):
         self.start_plain(ROUTED)
         self.assert_all_routed()
 
+    @unittest.skipUnless(has_kind("vlan"), "this kernel has no 8021q")
+    def test_routes_from_vlan_to_vlan_in_generic_mode(self) -> None:
+        self.make_routed_interfaces()
+        self.start_plain(ROUTED.replace("rate:", "xdp: generic, rate:"))
+        self.assert_all_routed()
+
     @unittest.skipUnless(has_kind("vlan") and kernel() >= (6, 6), "tc ingress needs Linux 6.6, and 8021q is needed")
     def test_routes_from_vlan_to_vlan_by_tc_ingress(self) -> None:
         """The stack has taken the outermost tag out of the frame there."""

@@ -103,13 +103,30 @@ class World(ThreeHosts):
         self.until_health("^ok$")
         self.assert_redirected()
 
+    def make_lte(self, next_hop: str) -> str:
+        """A second uplink that takes what the first refuses; the policy for it."""
+        ip_batch(self.router, [f"link add lte0 type veth peer name dst1 netns {self.sink}", "addr add 10.88.3.1/24 dev lte0",
+                               "addr add fd88:3::1/64 dev lte0 nodad", "link set lte0 up"])
+        run(["ethtool", "-K", "dst1", "gro", "on"], self.sink)
+        ip_batch(self.sink, ["addr add 10.88.3.2/24 dev dst1", "addr add fd88:3::2/64 dev dst1 nodad", "link set dst1 up"])
+        return POLICY.replace("transitions:", f"  lte: {{device: lte0, rate: 20mbit{next_hop}}}\ntransitions:").replace(
+            "to: wan}", "to: wan, overflow: [lte]}\n  - {from: lan, to: lte}")
+
+    def test_the_router_of_a_default_route_is_known_before_a_frame_needs_it(self) -> None:
+        """The policy names none; the default routes by the uplink are not the best ones, and nobody uses them."""
+        policy = self.make_lte("")
+        ip_batch(self.router, ["route add default via 10.88.2.2 dev wan0", "route add default via 10.88.3.2 dev lte0 metric 900",
+                               "route add default via fd88:3::2 dev lte0 metric 900"])
+        self.start(policy)
+        for router in ("10.88.3.2", "fd88:3::2"):
+            self.until_known(router)
+        ip_batch(self.router, ["neigh flush dev lte0", "link set lte0 txqueuelen 999"])
+        for router in ("10.88.3.2", "fd88:3::2"):
+            self.until_known(router)
+
     def test_the_next_hop_is_known_before_a_frame_needs_it(self) -> None:
         """Nobody speaks to that router, and XDP cannot ask for it."""
-        ip_batch(self.router, [f"link add lte0 type veth peer name dst1 netns {self.sink}", "addr add 10.88.3.1/24 dev lte0",
-                               "link set lte0 up"])
-        run(["ethtool", "-K", "dst1", "gro", "on"], self.sink)
-        ip_batch(self.sink, ["addr add 10.88.3.2/24 dev dst1", "link set dst1 up"])
-        self.start(POLICY.replace("transitions:", "  lte: {device: lte0, rate: 20mbit, next_hop: 10.88.3.2}\ntransitions:"))
+        self.start(self.make_lte(", next_hop: 10.88.3.2"))
         self.until_known("10.88.3.2")
         run(["ip", "neigh", "flush", "dev", "lte0"], self.router)
         self.until_known("10.88.3.2")
