@@ -178,20 +178,19 @@ static __always_inline int frame_fits(struct xdp_md *ctx, __u32 length, __u32 he
 
 __noinline int frame_set_tags(struct xdp_md *ctx, __u32 had, __u32 want, __u32 tags)
 {
-	struct ethhdr *eth = (void *)(long)ctx->data;
-	struct mac_pair macs;
+	struct mac_pair *head = (void *)(long)ctx->data, macs;
 	__be16 *at;
 
-	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+	if ((void *)head + sizeof(struct ethhdr) > (void *)(long)ctx->data_end)
 		return -1;
-	macs = *(struct mac_pair *)eth;
+	macs = *head;
 	if (want != had && bpf_xdp_adjust_head(ctx, (int)sizeof(struct vlan_header) * ((int)had - (int)want)))
 		return -1;
-	eth = (void *)(long)ctx->data;
-	if ((void *)(eth + 1) + MAX_VLAN_TAGS * sizeof(struct vlan_header) > (void *)(long)ctx->data_end)
+	head = (void *)(long)ctx->data;
+	if ((void *)head + sizeof(struct ethhdr) + MAX_VLAN_TAGS * sizeof(struct vlan_header) > (void *)(long)ctx->data_end)
 		return -1;
-	*(struct mac_pair *)eth = macs;
-	at = &eth->h_proto;
+	*head = macs;
+	at = (__be16 *)(head + 1);
 	if (want > 0) {
 		*at++ = bpf_htons(tag_protocol(tags));
 		*at++ = bpf_htons(tags & 0xfff);

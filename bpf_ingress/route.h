@@ -38,7 +38,6 @@ static __always_inline __u32 arrival(const struct packet *p)
 	return vlan ? vlan->ifindex : 0;
 }
 
-
 static __always_inline int ipv4_is_special(__be32 address)
 {
 	__u32 a = bpf_ntohl(address);
