@@ -25,10 +25,10 @@ struct PortFacts {
     std::string xdp_refused;                // why tc stands in for XDP
     std::string degraded;                   // reason and cure; empty when all is well
 
-    // The ring's reading is believed: drain rate, guard and headroom go by it. Else the port runs on its
-    // rate, and a reading is a cross-check.
     // The tracepoints of redirected frames hear those of this port.
     bool redirects_natively() const { return xdp_mode != "generic" && xdp_mode != "tc"; }
+    // The ring's reading is believed: drain rate, guard and headroom go by it. Else the port runs on its
+    // rate, and a reading is a cross-check.
     bool ring_rules() const { return trust > SLUICE_TRUST_LOW; }
 };
 

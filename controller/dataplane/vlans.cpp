@@ -69,11 +69,11 @@ Result<> follow_vlans(const Instance &instance, std::vector<PortFacts> &ports) {
         if (bpf_map_lookup_elem(map, &from, &known) == 0 && known.ifindex == to.ifindex &&
             known.tags == to.tags)
             continue;
-        if (bpf_map_update_elem(map, &from, &to, BPF_ANY) != 0)
-            return fail_errno(errno, "enter a VLAN interface",
-                              errno == E2BIG ? "no more than " + std::to_string(SLUICE_MAX_VLANS) +
-                                                   " VLAN interfaces on ports are routed"
-                                             : "");
+        if (bpf_map_update_elem(map, &from, &to, BPF_ANY) == 0)
+            continue;
+        if (errno == E2BIG)
+            break; // the others stay the kernel's
+        return fail_errno(errno, "enter a VLAN interface");
     }
     return {};
 }

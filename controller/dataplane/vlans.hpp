@@ -22,7 +22,8 @@ struct PlaceOrder {
 using VlanPlaces = std::map<sluice_place, sluice_place, PlaceOrder>;
 VlanPlaces vlan_places(const std::vector<Netdev> &vlans, const std::vector<PortFacts> &ports);
 
-// Brings the map up to date with the interfaces that are there now, and PortFacts::has_vlans.
+// Brings the map up to date with the interfaces that are there now, as far as it has room, and
+// PortFacts::has_vlans.
 Result<> follow_vlans(const Instance &instance, std::vector<PortFacts> &ports);
 
 } // namespace sluice

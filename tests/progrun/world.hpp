@@ -77,10 +77,10 @@ class World {
 
     void delete_devmap_entry(uint32_t port);
     void restore_devmap_entry(uint32_t port);
+    static uint32_t ifindex_of(const char *name);
     // VLAN interfaces, which this kernel may not be able to make: `ifindex` stands for what has the tags of
     // build() on the port `device`. Both directions, as the daemon enters them; make() enters the fast port
     // itself for both kinds of tags.
-    static uint32_t ifindex_of(const char *name);
     void enter_vlan(uint32_t device, int tags, uint32_t ifindex);
     void forget_vlans();
     void know_vlans();
